@@ -1,0 +1,300 @@
+"""Every decision and state change, as one typed event (RESILIENCE.md §7.1).
+
+Logs, the explain record, status and the simulator's checkers all read these. They hold only short
+strings and numbers: no prompt, no key, no exception text from outside our own vocabulary.
+`at_s` is seconds on the engine's clock.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """Something that happened, at `at_s`."""
+
+    at_s: float
+
+
+class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
+    """A request passed validation."""
+
+    request: str
+    operation: str
+    deadline: float
+    model: str | None = None
+    user: str | None = None
+
+
+class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):
+    """A request ended, exactly once. `status`: `ok`, `degraded`, `cancelled` or an error's name."""
+
+    request: str
+    status: str
+    provider: str | None = None
+    model: str | None = None
+    attempts: int = 0
+    elapsed_s: float = 0.0
+    cost_usd: float | None = None
+    retry_at: float | None = None
+
+
+class RequestRefused(Event, frozen=True, kw_only=True, tag="req.refused"):
+    """A request was refused before acceptance."""
+
+    request: str
+    reason: str
+
+
+class Decided(Event, frozen=True, kw_only=True, tag="route.decide"):
+    """The dispatcher ranked the candidates; `left_out` says why each other one is not among them."""
+
+    request: str
+    strategy: str
+    ranked: tuple[str, ...]
+    left_out: dict[str, str]
+
+
+class AttemptAdmitted(Event, frozen=True, kw_only=True, tag="att.admitted"):
+    """A provider gave a permit for an attempt."""
+
+    attempt: int
+    request: str
+    endpoint: str
+    generation: int
+    probe: bool = False
+    wait_s: float = 0.0
+
+
+class AttemptRefused(Event, frozen=True, kw_only=True, tag="att.refused"):
+    """A provider's gate said no; nothing was sent."""
+
+    request: str
+    endpoint: str
+    reason: str
+    retry_at: float | None = None
+
+
+class AttemptDispatched(Event, frozen=True, kw_only=True, tag="att.dispatched"):
+    """The request is on its way to the provider: from here it may cost money."""
+
+    attempt: int
+    request: str
+    endpoint: str
+
+
+class AttemptEnded(Event, frozen=True, kw_only=True, tag="att.ended"):
+    """An attempt is over. `origin` is `remote` or `local` (our own doing)."""
+
+    attempt: int
+    request: str
+    endpoint: str
+    verdict: str
+    error: str | None = None
+    status: int | None = None
+    origin: str = "remote"
+    elapsed_s: float = 0.0
+    cost_usd: float | None = None
+
+
+class RetryScheduled(Event, frozen=True, kw_only=True, tag="retry.schedule"):
+    """The request waits before its next step: `retry` here, or `wait` for a slot."""
+
+    request: str
+    endpoint: str
+    wait_s: float
+    why: str
+
+
+class FailedOver(Event, frozen=True, kw_only=True, tag="failover"):
+    """The request moves on to another endpoint."""
+
+    request: str
+    source: str
+    target: str
+    why: str
+
+
+class RetryToken(Event, frozen=True, kw_only=True, tag="retry.token"):
+    """A same-endpoint retry took one token of the budget."""
+
+    request: str
+    left: float
+
+
+class PermitTaken(Event, frozen=True, kw_only=True, tag="permit.taken"):
+    """One scope's gate lent a permit."""
+
+    permit: int
+    scope: str
+    generation: int
+    probe: bool = False
+
+
+class PermitReleased(Event, frozen=True, kw_only=True, tag="permit.released"):
+    """A permit came back with a verdict."""
+
+    permit: int
+    scope: str
+    generation: int
+    verdict: str
+    probe: bool = False
+
+
+class BreakerMoved(Event, frozen=True, kw_only=True, tag="br.transition"):
+    """A breaker changed state; `generation` is the new one."""
+
+    scope: str
+    source: str
+    target: str
+    generation: int
+    why: str
+    until: float | None = None
+    exponent: int = 0
+    retry_after: float | None = None
+
+
+class BreakerCounted(Event, frozen=True, kw_only=True, tag="br.counted"):
+    """A breaker counted a verdict."""
+
+    scope: str
+    permit: int
+    generation: int
+    verdict: str
+
+
+class BreakerStale(Event, frozen=True, kw_only=True, tag="br.stale"):
+    """A verdict from an earlier generation: it moves nothing."""
+
+    scope: str
+    permit: int
+    generation: int
+
+
+class HoldSet(Event, frozen=True, kw_only=True, tag="hold.set"):
+    """A scope waits until a time, for a reason."""
+
+    scope: str
+    until: float
+    why: str
+
+
+class HoldCleared(Event, frozen=True, kw_only=True, tag="hold.cleared"):
+    """A hold ended, by time or by hand."""
+
+    scope: str
+    why: str
+
+
+class SlotTaken(Event, frozen=True, kw_only=True, tag="slot.taken"):
+    """One of an endpoint's concurrency slots is in use."""
+
+    endpoint: str
+    permit: int
+    in_flight: int
+
+
+class SlotFreed(Event, frozen=True, kw_only=True, tag="slot.freed"):
+    """A concurrency slot is free again."""
+
+    endpoint: str
+    permit: int
+    in_flight: int
+
+
+class LimitSet(Event, frozen=True, kw_only=True, tag="limit.set"):
+    """An endpoint's concurrency limit was cut or restarted."""
+
+    endpoint: str
+    limit: float
+
+
+class ScoreSet(Event, frozen=True, kw_only=True, tag="score.set"):
+    """An endpoint's score moved; `cause` is the verdict that moved it."""
+
+    endpoint: str
+    cause: str
+    success: float
+    latency_s: float
+
+
+class ActorStarted(Event, frozen=True, kw_only=True, tag="actor.start"):
+    """An actor runs; `incarnation` counts its starts from 1."""
+
+    actor: str
+    incarnation: int
+
+
+class ActorCrashed(Event, frozen=True, kw_only=True, tag="actor.crash"):
+    """A turn raised. `error` is the exception's type name, `message_kind` what it was handling."""
+
+    actor: str
+    incarnation: int
+    error: str
+    message_kind: str
+
+
+class ActorRestarted(Event, frozen=True, kw_only=True, tag="actor.restart"):
+    """An actor was rebuilt from its last snapshot after `backoff_s`."""
+
+    actor: str
+    incarnation: int
+    backoff_s: float
+
+
+class ActorGaveUp(Event, frozen=True, kw_only=True, tag="actor.gaveup"):
+    """An actor crashed too often; it is tried again at `retry_at`, if that is set."""
+
+    actor: str
+    restarts: int
+    retry_at: float | None = None
+
+
+class ActorStopped(Event, frozen=True, kw_only=True, tag="actor.stop"):
+    """An actor ended for good."""
+
+    actor: str
+
+
+class DeadLetter(Event, frozen=True, kw_only=True, tag="msg.dead"):
+    """A message found nobody to handle it."""
+
+    actor: str
+    message_kind: str
+    why: str
+
+
+class SlowTurn(Event, frozen=True, kw_only=True, tag="actor.slow_turn"):
+    """A turn took longer than 50 ms."""
+
+    actor: str
+    message_kind: str
+    elapsed_s: float
+
+
+class Contained(Event, frozen=True, kw_only=True, tag="contained"):
+    """Code from outside (adapter, strategy, listener) raised and was contained.
+
+    Emitted once for each (where, who, error); `note` says what the engine did instead.
+    """
+
+    where: str
+    who: str
+    error: str
+    note: str
+
+
+class StrategyChanged(Event, frozen=True, kw_only=True, tag="strategy.set"):
+    """The strategy was switched, for the engine or for one operation."""
+
+    strategy: str
+    operation: str | None = None
+
+
+class HealthChecked(Event, frozen=True, kw_only=True, tag="health.checked"):
+    """An active health check ended."""
+
+    provider: str
+    ok: bool
+    elapsed_s: float
+    error: str | None = None

@@ -1,0 +1,121 @@
+"""What a caller gets back: output, cost and time first, the detail for who asks."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from understudy_actors.domain.request import ToolCall
+
+
+class Usage(Struct, frozen=True, gc=False):
+    """Tokens of one attempt, inclusive: `input_tokens` holds the cached ones too,
+    `output_tokens` the reasoning ones. `estimated` marks numbers that no provider reported.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+class ChatOutput(Struct, frozen=True, omit_defaults=True):
+    """The model's turn. `finish_reason` is `stop`, `length`, `tool_calls` or `content_filter`."""
+
+    text: str
+    finish_reason: str = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+class EmbeddingOutput(Struct, frozen=True):
+    """One vector for each text, in the order of the request."""
+
+    vectors: tuple[tuple[float, ...], ...]
+
+
+class Image(Struct, frozen=True, omit_defaults=True):
+    """A picture, as base64 text or as a URL, whichever the provider sent."""
+
+    b64: str | None = None
+    url: str | None = None
+    media_type: str = "image/png"
+
+
+class ImageOutput(Struct, frozen=True):
+    """The pictures that were drawn."""
+
+    images: tuple[Image, ...]
+
+
+Output: TypeAlias = ChatOutput | EmbeddingOutput | ImageOutput | Any
+
+
+class Attempt(Struct, frozen=True, omit_defaults=True):
+    """One try on one provider, and how it ended.
+
+    Attributes:
+        provider, model: Where.
+        outcome: `ok`, `failed`, `throttled`, `neutral` (says nothing about the provider) or
+            `refused` (the provider's own gate said no; nothing was sent).
+        error: The error class when it did not succeed, e.g. `rate_limit`.
+        reason: One sentence: what happened.
+        status: HTTP status, if there was an answer.
+        started_s: Seconds from the acceptance of the request to the start of this attempt.
+        elapsed_s: Its duration in seconds.
+        wait_s: Seconds waited before it.
+        cost_usd: What it cost; None when that is unknown.
+    """
+
+    provider: str
+    model: str
+    outcome: str
+    error: str | None = None
+    reason: str | None = None
+    status: int | None = None
+    started_s: float = 0.0
+    elapsed_s: float = 0.0
+    wait_s: float = 0.0
+    cost_usd: float | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Provider and model in one name."""
+        return f"{self.provider}/{self.model}"
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """The answer to a request.
+
+    Attributes:
+        output: `ChatOutput`, `EmbeddingOutput`, `ImageOutput` or what the user's function returned.
+        cost_usd: Sum over all attempts; None when a price is unknown.
+        elapsed_s: Seconds from acceptance to answer.
+        usage: Tokens of the attempt that answered.
+        provider, model: Who answered.
+        attempts: Every attempt in order, the successful one last.
+        request_id: Ties together every log line of the request.
+        degraded: True if a fallback answered: a `local` provider or configured fallback content.
+    """
+
+    output: Output
+    provider: str
+    model: str
+    request_id: str
+    elapsed_s: float
+    cost_usd: float | None = None
+    usage: Usage = Usage()
+    attempts: tuple[Attempt, ...] = ()
+    degraded: bool = False
+
+    @property
+    def text(self) -> str:
+        """The answer's text; for an output that is no chat, its plain string form."""
+        output = self.output
+        return output.text if isinstance(output, ChatOutput) else str(output)

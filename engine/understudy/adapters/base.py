@@ -1,0 +1,96 @@
+"""What an adapter is: one provider family's wire format, as pure functions.
+
+An adapter builds the HTTP request for a routed request, and reads the answer. It sends nothing,
+waits for nothing and keeps nothing. Failures are raised as the typed errors of the core
+(`understudy_actors.domain.errors.ProviderError`), classified by rules that stand as data beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from msgspec import Struct
+
+from understudy.secret import Secret
+from understudy.transport.http import HttpRequest, HttpResponse
+from understudy_actors.domain.request import Request
+from understudy_actors.domain.result import Output, Usage
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Where a request goes: one provider entry and one of its models, as configured.
+
+    `max_output_tokens` caps the answer (from the model's limit and the request's `max_cost_usd`).
+    """
+
+    provider: str
+    model: str
+    base_url: str
+    key: Secret | None = None
+    headers: Mapping[str, str] = {}
+    max_output_tokens: int | None = None
+    options: Mapping[str, object] = {}
+
+
+class Reply(Struct, frozen=True):
+    """A parsed success: the output, the usage if reported, and the provider's own request id."""
+
+    output: Output
+    usage: Usage | None = None
+    provider_request_id: str | None = None
+    degraded: bool = False
+
+
+@runtime_checkable
+class WireAdapter(Protocol):
+    """A provider that speaks HTTP.
+
+    Law: `parse` either returns a `Reply` that the body fully supports or raises a `ProviderError`;
+    it never raises anything else for any bytes, and never returns a wrong success. Only `build`
+    and `check` may put the key anywhere, and only into the request's headers.
+    """
+
+    name: str
+    operations: tuple[str, ...]
+
+    def build(self, request: Request, target: Target) -> HttpRequest:
+        """The HTTP request for `request`.
+
+        Raises:
+            ProviderError: (BAD_REQUEST) This provider cannot express the request.
+        """
+        ...
+
+    def parse(
+        self, request: Request, target: Target, response: HttpResponse, wall_s: float
+    ) -> Reply:
+        """The reply inside `response`. `wall_s` (Unix seconds) resolves dates in its headers.
+
+        Raises:
+            ProviderError: The response is an error, or no valid answer.
+        """
+        ...
+
+    def check(self, target: Target) -> HttpRequest:
+        """A free request that shows whether the provider is reachable and the key is accepted."""
+        ...
+
+
+@runtime_checkable
+class CallAdapter(Protocol):
+    """A provider inside this process: the user's own function, or `local`."""
+
+    name: str
+    operations: tuple[str, ...]
+
+    async def call(self, request: Request, model: str) -> Reply:
+        """Do the work and return the reply.
+
+        Raises:
+            ProviderError: It failed, in a way that is known.
+        """
+        ...
+
+
+Adapter: TypeAlias = WireAdapter | CallAdapter

@@ -1,0 +1,61 @@
+"""What goes over the wire, as plain values: the port between adapters and the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class HttpRequest(Struct, frozen=True):
+    """One HTTP request; its repr hides headers and body, which hold the key and the prompt."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<HttpRequest {self.method} {self.url}, {len(self.body)} bytes>"
+
+
+class HttpResponse(Struct, frozen=True):
+    """One HTTP response; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<HttpResponse {self.status}, {len(self.body)} bytes>"
+
+
+class TransportFailed(Exception):
+    """No whole response arrived.
+
+    `sent` says whether the provider may have seen the request: False for a refused connection, DNS
+    and TLS failures; True when the connection broke afterwards.
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class Transport(Protocol):
+    """Moves bytes. One for the whole engine; it keeps connections for each provider."""
+
+    async def send(self, provider: str, request: HttpRequest) -> HttpResponse:
+        """Send `request` and read the whole response.
+
+        Time limits are the caller's (a cancel scope around the call); there are no retries here.
+
+        Raises:
+            TransportFailed: No whole response arrived.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
