@@ -1,0 +1,80 @@
+"""understudy: the failover core you can prove.
+
+`open_engine` opens an engine, `Request` says what is wanted, `Result` is what comes back. Importing
+this starts nothing, reads nothing and configures nothing.
+"""
+
+from understudy.adapters.base import Adapter, CallAdapter, Reply, Target, WireAdapter
+from understudy.choice import Choice, Fallback
+from understudy.config import Config, ProviderConfig
+from understudy.engine import Engine
+from understudy.inspection import TestReport
+from understudy.lifecycle import open_engine
+from understudy.reports import ProviderHealth, StatusReport
+from understudy.routing.explain import Explanation
+from understudy.secret import Secret
+from understudy_actors.dispatcher.strategies import Strategy, View
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.errors import (
+    AdapterFailed,
+    AllAttemptsFailed,
+    AttemptTimeout,
+    AuthenticationFailed,
+    BadRequest,
+    ConfigError,
+    ConnectionFailed,
+    ContentRefused,
+    ContextTooLong,
+    CreditExhausted,
+    InternalError,
+    InvalidRequest,
+    MalformedResponse,
+    ModelNotFound,
+    NoCandidate,
+    Overloaded,
+    OverMaxCost,
+    PermissionDenied,
+    ProviderError,
+    ProviderOverloaded,
+    RateLimited,
+    ServerFailed,
+    ShuttingDown,
+    UnderstudyError,
+)
+from understudy_actors.domain.outcome import ErrorClass
+from understudy_actors.domain.request import (
+    Complexity,
+    ImagePart,
+    Message,
+    Request,
+    TextPart,
+    Tool,
+    ToolCall,
+)
+from understudy_actors.domain.result import (
+    Attempt,
+    ChatOutput,
+    EmbeddingOutput,
+    Image,
+    ImageOutput,
+    Result,
+    Usage,
+)
+
+__all__ = [
+    # opening and asking
+    "open_engine", "Engine", "Request", "Message", "TextPart", "ImagePart", "Tool", "ToolCall",
+    "Complexity",
+    # what comes back
+    "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
+    "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
+    # what can go wrong
+    "UnderstudyError", "ConfigError", "InvalidRequest", "NoCandidate", "OverMaxCost",
+    "AllAttemptsFailed", "Overloaded", "ShuttingDown", "ProviderError", "AuthenticationFailed",
+    "PermissionDenied", "CreditExhausted", "RateLimited", "ProviderOverloaded", "ContextTooLong",
+    "ContentRefused", "ModelNotFound", "BadRequest", "AttemptTimeout", "ConnectionFailed",
+    "ServerFailed", "MalformedResponse", "AdapterFailed", "InternalError", "ErrorClass",
+    # configuring and extending
+    "Config", "ProviderConfig", "Secret", "Adapter", "WireAdapter", "CallAdapter", "Reply",
+    "Target", "Strategy", "View", "Candidate",
+]  # fmt: skip

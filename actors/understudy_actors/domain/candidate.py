@@ -1,8 +1,14 @@
-"""A candidate: one model of one provider, as configuration describes it."""
+"""A candidate: one model of one provider, as configured and as observed."""
 
 from __future__ import annotations
 
+from typing import Final, Protocol
+
+import attrs
 from msgspec import Struct
+
+NO_SLOT: Final = "no slot"
+"""Why a candidate is left out when only its concurrency is used up: the one reason to wait."""
 
 
 class Price(Struct, frozen=True):
@@ -66,3 +72,67 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Provider and model in one name."""
         return f"{self.provider}/{self.model}"
+
+
+class Observed(Protocol):
+    """What was seen of an endpoint so far; every reading decays toward ignorance."""
+
+    def latency_s(self, now: float, output_tokens: float, prior_s: float) -> float:
+        """Expected seconds for an answer of `output_tokens`; `prior_s` when nothing is known."""
+        ...
+
+    def success(self, now: float) -> float:
+        """Expected share of attempts that succeed, 0..1; 1 when nothing is known."""
+        ...
+
+    @property
+    def min_useful_s(self) -> float:
+        """With less time left than this an attempt is not worth its price."""
+        ...
+
+    def timeout_is_failure(self, elapsed_s: float, attempt_timeout_s: float) -> bool:
+        """Does silence of this length count against the endpoint?"""
+        ...
+
+
+@attrs.define(eq=False, slots=True)
+class Candidate:
+    """One endpoint as the dispatcher and a strategy see it: a reading, not a handle.
+
+    Its provider's actor writes it (`picked`: the dispatcher); everybody else only reads.
+
+    Attributes:
+        spec: What configuration says.
+        index: Position in configuration, from 0; the last resort between equals.
+        in_flight: Attempts running now.
+        limit: How many may run at once, now.
+        shut_until: No attempt is admitted before this time (engine clock, seconds).
+        shut_why: Why, e.g. `open` or `rate limited`.
+        guard_tokens: Failing over onto it needs more than the guard's floor of these.
+        ramp: Share of its weight that it gets while it recovers, 0.1..1.
+        free_left: Calls of its free quota that are left; None if it has none.
+        health: What was observed of it.
+        picked: When the dispatcher last put it first (a counter, not a time).
+    """
+
+    spec: EndpointSpec
+    index: int
+    health: Observed
+    name: str = attrs.field(init=False)
+    in_flight: int = 0
+    limit: int = 8
+    shut_until: float = 0.0
+    shut_why: str = ""
+    guard_tokens: float = 10.0
+    ramp: float = 1.0
+    free_left: int | None = None
+    picked: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.name = self.spec.name
+
+    def refusal(self, now: float) -> str | None:
+        """Why no attempt would be admitted at `now`; None if one would."""
+        if now < self.shut_until:
+            return self.shut_why
+        return NO_SLOT if self.in_flight >= self.limit else None

@@ -92,6 +92,8 @@ class ProviderError(UnderstudyError):
         status: HTTP status, if there was an answer.
         code: The provider's own error code, if it sent one.
         retry_after_s: The provider's own delay hint in seconds, if it sent one.
+        detail: A short excerpt of the provider's own words, keys masked. It may repeat the prompt,
+            so it is no part of the message, and nothing logs it by itself.
         retryable_here, retryable_elsewhere: Whether asking the same provider again, or another
             one, can help.
     """
@@ -108,12 +110,14 @@ class ProviderError(UnderstudyError):
         code: str | None = None,
         retry_after_s: float | None = None,
         error_class: ErrorClass | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.provider = provider
         self.model = model
         self.status = status
         self.code = code
+        self.detail = detail
         self.kind = error_class or self.error_class
 
     @property
@@ -250,6 +254,7 @@ def provider_error(
     status: int | None = None,
     code: str | None = None,
     retry_after_s: float | None = None,
+    detail: str | None = None,
 ) -> ProviderError:
     """Build the typed error of a class."""
     return ERROR_TYPES[error_class](
@@ -260,4 +265,5 @@ def provider_error(
         code=code,
         retry_after_s=retry_after_s,
         error_class=error_class,
+        detail=detail,
     )

@@ -27,7 +27,7 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):
-    """A request ended, exactly once. `status`: `ok`, `degraded`, `cancelled` or an error's name."""
+    """A request ended, once. `status` is `ok`, `degraded`, `cancelled` or an error's name."""
 
     request: str
     status: str
@@ -275,13 +275,14 @@ class SlowTurn(Event, frozen=True, kw_only=True, tag="actor.slow_turn"):
 class Contained(Event, frozen=True, kw_only=True, tag="contained"):
     """Code from outside (adapter, strategy, listener) raised and was contained.
 
-    Emitted once for each (where, who, error); `note` says what the engine did instead.
+    Emitted once for each (where, who, error, line); `note` says what the engine did instead.
     """
 
     where: str
     who: str
     error: str
     note: str
+    line: str | None = None
 
 
 class StrategyChanged(Event, frozen=True, kw_only=True, tag="strategy.set"):

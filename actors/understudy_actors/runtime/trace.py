@@ -1,6 +1,8 @@
 """Where events go: to listeners that can neither slow nor break what emitted them.
 
-`on` is False while nobody listens; code that would have to build an event looks at it first, so
+Events come in two grades. What happens to every request many times over (permits, slots, scores, ranks)
+is *fine*; what a person would want to know (outcomes, failures, transitions, holds, crashes) is not. `on`
+and `fine` are False while nobody wants them: code that would have to build an event looks there first, so
 that silence costs one attribute read.
 """
 
@@ -16,26 +18,46 @@ Listener: TypeAlias = Callable[[int, Event], None]
 
 
 class Trace:
-    """Numbers events and hands them to every listener, in order."""
+    """Numbers events and hands them to every listener, in order.
 
-    __slots__ = ("_listeners", "on", "seq")
+    Attributes:
+        on: Somebody listens.
+        fine: Somebody wants the fine events too.
+        seq: Events so far.
+    """
+
+    __slots__ = ("_all", "_coarse", "fine", "on", "seq")
 
     def __init__(self) -> None:
         self.on = False
+        self.fine = False
         self.seq = 0
-        self._listeners: tuple[Listener, ...] = ()
+        self._coarse: tuple[Listener, ...] = ()  # those who want no fine events
+        self._all: tuple[Listener, ...] = ()
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: Listener, *, fine: bool = True) -> Callable[[], None]:
         """Add a listener; returns the function that removes it."""
-        self._listeners = (*self._listeners, listener)
-        self.on = True
+        if fine:
+            self._all = (*self._all, listener)
+        else:
+            self._coarse = (*self._coarse, listener)
+        self._update()
         return lambda: self._remove(listener)
 
     def emit(self, event: Event) -> None:
-        """Hand `event` to every listener. One that raises is removed and reported, once."""
+        """Hand an event to every listener. One that raises is removed and reported, once."""
         self.seq += 1
-        seq = self.seq
-        for listener in self._listeners:
+        self._hand(self.seq, event, self._all)
+        if self._coarse:
+            self._hand(self.seq, event, self._coarse)
+
+    def emit_fine(self, event: Event) -> None:
+        """Hand a fine event to those who want such."""
+        self.seq += 1
+        self._hand(self.seq, event, self._all)
+
+    def _hand(self, seq: int, event: Event, listeners: tuple[Listener, ...]) -> None:
+        for listener in listeners:
             try:
                 listener(seq, event)
             except Exception as error:
@@ -43,8 +65,13 @@ class Trace:
                 self._report(listener, error, event.at_s)
 
     def _remove(self, listener: Listener) -> None:
-        self._listeners = tuple(each for each in self._listeners if each is not listener)
-        self.on = bool(self._listeners)
+        self._all = tuple(each for each in self._all if each is not listener)
+        self._coarse = tuple(each for each in self._coarse if each is not listener)
+        self._update()
+
+    def _update(self) -> None:
+        self.fine = bool(self._all)
+        self.on = self.fine or bool(self._coarse)
 
     def _report(self, listener: Listener, error: Exception, at_s: float) -> None:
         self.emit(

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from understudy.secret import Secret
 from understudy.transport.http import HttpRequest, HttpResponse
+from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import Output, Usage
 
@@ -74,6 +75,12 @@ class WireAdapter(Protocol):
 
     def check(self, target: Target) -> HttpRequest:
         """A free request that shows whether the provider is reachable and the key is accepted."""
+        ...
+
+    def check_failure(
+        self, target: Target, response: HttpResponse, wall_s: float
+    ) -> ProviderError | None:
+        """What is wrong according to the answer to `check`; None if nothing is."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""A request's way through: validation, the request loop, attempts, and what is told of them."""

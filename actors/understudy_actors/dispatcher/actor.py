@@ -1,0 +1,204 @@
+"""The dispatcher actor: who is asked next, and in what order requests wait.
+
+It owns the routes, the strategies' memory, the retry budget and the queue. It keeps nothing of a
+request but its place in the queue, so a restart loses nothing that cannot be rebuilt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from understudy_actors.dispatcher.flight import Decision, Flight
+from understudy_actors.dispatcher.messages import (
+    Failed,
+    GateChanged,
+    Left,
+    Select,
+    Rank,
+    SetStrategy,
+    Step,
+    WaitForSlot,
+    Waiting,
+)
+from understudy_actors.dispatcher.queue import SlotQueue
+from understudy_actors.dispatcher.ranking import Ranking, Report
+from understudy_actors.dispatcher.retry import (
+    Move,
+    RetryBudget,
+    RetryRule,
+    fits,
+    may_retry_here,
+    prefers_here,
+    wait_here_s,
+)
+from understudy_actors.dispatcher.settings import DispatcherSettings
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.errors import Overloaded
+from understudy_actors.domain.events import RetryToken, StrategyChanged
+from understudy_actors.domain.outcome import POLICY, ErrorClass
+from understudy_actors.runtime.actor import LATER, Context
+
+WAIT_HINT_S: Final = 1.0
+"""What a full queue tells its callers to wait, in seconds."""
+
+
+class Dispatcher:
+    """Ranks candidates, decides what follows a failure, and queues those who must wait."""
+
+    def __init__(
+        self,
+        context: Context,
+        settings: DispatcherSettings,
+        candidates: Sequence[Candidate],
+        report: Report,
+        chosen: dict[str | None, str] | None = None,
+    ) -> None:
+        """`chosen` holds strategies that were switched before a restart."""
+        self._context = context
+        self._now = context.now
+        self._trace = context.trace
+        self._settings = settings
+        self._chosen: dict[str | None, str] = dict(chosen or {})
+        self._ranking = Ranking(
+            settings,
+            candidates,
+            self._chosen,
+            context.randomness.stream("dispatcher"),
+            report,
+        )
+        self._draws = context.randomness.stream("backoff")
+        self._queue = SlotQueue(settings.queue_capacity)
+        self._budget = RetryBudget(
+            settings.budget_ratio,
+            settings.budget_per_second,
+            settings.budget_cap,
+            settings.budget_start,
+        )
+        self._turns: dict[type, Callable[[Any], Any]] = {
+            Rank: self._rank,
+            Failed: self._failed,
+            WaitForSlot: self._wait,
+            Left: self._left,
+            GateChanged: self._gate_changed,
+            Select: self._select,
+            SetStrategy: self._set_strategy,
+            Waiting: lambda _message: len(self._queue),
+        }
+
+    def receive(self, message: Any) -> Any:
+        """One turn."""
+        return self._turns[type(message)](message)
+
+    def _rank(self, message: Rank) -> Decision:
+        flight = message.flight
+        if not flight.decisions:
+            self._budget.deposit()
+        return self._decide(flight, self._now())
+
+    def _decide(self, flight: Flight, now: float) -> Decision:
+        decision = self._ranking.decide(flight, now)
+        if self._queue and not flight.ticket and self._queue.holds(decision.route):
+            decision.ranked, decision.can_wait = (), True  # nobody jumps the queue
+        flight.decisions.append(decision)
+        return decision
+
+    def _failed(self, message: Failed) -> Step:
+        flight, failure = message.flight, message.failure
+        now = self._now()
+        policy = POLICY[failure.error]
+        rule = self._settings.retry.get(
+            message.candidate.spec.provider, self._settings.default_retry
+        )
+        if len(flight.attempts) >= flight.max_attempts:
+            return Step(Move.END, f"the cap of {flight.max_attempts} attempts is reached")
+        if now >= flight.deadline:
+            return Step(Move.END, "the deadline has passed")
+        ordered = self._ranking.strategy_name(flight.request) == "priority"
+        if ordered and prefers_here(failure, rule, flight.retries_here):
+            step = self._here(message, rule, now, rule.patience_s)
+            if step.move is Move.HERE:
+                return step
+        elsewhere = policy.elsewhere or (
+            failure.error is ErrorClass.CONTENT_POLICY and self._settings.reroute_refused_content
+        )
+        if elsewhere and flight.fallback:
+            decision = self._decide(flight, now)
+            if failure.error is ErrorClass.CONTEXT_LENGTH:
+                _keep_larger(decision, message.candidate)
+            if decision.ranked or decision.can_wait:
+                return Step(Move.ELSEWHERE, "the next candidate", decision)
+        return self._here(message, rule, now)
+
+    def _here(
+        self, message: Failed, rule: RetryRule, now: float, patience_s: float = math.inf
+    ) -> Step:
+        flight, failure = message.flight, message.failure
+        if not may_retry_here(failure, rule, flight.retries_here):
+            return Step(Move.END, "nobody else can be asked")
+        wait_s = wait_here_s(failure, rule, flight.retries_here, now, self._draws.uniform())
+        if wait_s > patience_s:
+            return Step(Move.END, "it would take too long to wait for it")
+        if not fits(wait_s, failure, now, flight.deadline):
+            return Step(Move.END, f"a retry after {wait_s:.1f} s does not fit the deadline")
+        if not self._budget.withdraw(now):
+            return Step(Move.END, "the retry budget is used up")
+        if self._trace.fine:
+            self._trace.emit_fine(RetryToken(at_s=now, request=flight.id, left=self._budget.tokens))
+        return Step(Move.HERE, f"again after {wait_s:.2f} s", wait_s=wait_s)
+
+    def _wait(self, message: WaitForSlot) -> Any:
+        flight = message.flight
+        reply = self._context.reply()
+        if self._queue.full and not flight.ticket:
+            reply.fail(queue_full(self._queue.capacity, self._now()))
+            return LATER
+        flight.ticket = self._queue.join(
+            flight.decisions[-1].route, flight.ticket, lambda: reply.send(None)
+        )
+        self._queue.wake(self._now())
+        return LATER
+
+    def _left(self, message: Left) -> None:
+        self._queue.leave(message.flight.ticket)
+        self._queue.wake(self._now())
+
+    def _gate_changed(self, message: GateChanged) -> None:
+        now = self._now()
+        self._ranking.note(message.candidate, now)
+        self._queue.wake(now)
+
+    def _select(self, message: Select) -> Decision:
+        return self._ranking.select(message, self._now())
+
+    def _set_strategy(self, message: SetStrategy) -> None:
+        name = self._ranking.adopt(message.strategy)
+        self._chosen[message.operation] = name
+        self._context.save(dict(self._chosen))
+        if self._trace.on:
+            self._trace.emit(
+                StrategyChanged(at_s=self._now(), strategy=name, operation=message.operation)
+            )
+
+
+def queue_full(capacity: int, now: float) -> Overloaded:
+    """The error for a request that finds the queue for a slot full."""
+    return Overloaded(
+        f"{capacity} requests wait for a slot already. Shed this one, or raise `queue.capacity`.",
+        retry_at=now + WAIT_HINT_S,
+        retry_after_s=WAIT_HINT_S,
+    )
+
+
+def _keep_larger(decision: Decision, failed: Candidate) -> None:
+    """A prompt that did not fit goes only to a window that is known to be larger, or unknown."""
+    bound = failed.spec.max_context_tokens
+    fitting: list[Candidate] = []
+    for each in decision.ranked:
+        window = each.spec.max_context_tokens
+        if bound is None or window is None or window > bound:
+            fitting.append(each)
+        else:
+            decision.left_out[each.name] = "its context window is not larger"
+    decision.ranked = fitting

@@ -1,0 +1,79 @@
+"""A flight: one request on its way, as its own loop keeps it. It dies with the request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from understudy_actors.dispatcher.select import Route
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.errors import ProviderError
+from understudy_actors.domain.request import CustomInput, Request
+from understudy_actors.domain.result import Attempt
+
+
+@attrs.define(eq=False, slots=True)
+class Decision:
+    """How the dispatcher ranked the candidates once, and why others were left out.
+
+    `ranked` is best first; `left_out` maps a name to the reason why it was left out this time (what
+    never changes stands in `route.left_out`). `retry_at` is the earliest time at which one of them may
+    admit again; `can_wait` says that somebody is only busy.
+    """
+
+    at_s: float
+    strategy: str
+    route: Route
+    ranked: Sequence[Candidate]
+    left_out: dict[str, str]
+    retry_at: float | None = None
+    can_wait: bool = False
+
+    def reasons(self) -> dict[str, str]:
+        """Every candidate that was left out, and why."""
+        return {**self.route.left_out, **self.left_out}
+
+
+@attrs.define(eq=False, slots=True)
+class Flight:
+    """What is known of one request between its acceptance and its outcome.
+
+    Attributes:
+        accepted_at, deadline: Absolute, in seconds on the engine's clock.
+        max_attempts: Cap over all providers together.
+        input_tokens, output_tokens: Estimates.
+        fallback: May others be asked when the first fails?
+        tried: Candidates that were asked, in order.
+        retries_here: Retries on the last of them so far.
+        attempts: Their records.
+        decisions: What the dispatcher decided, in order: the raw material of the explain record.
+        last_error: How the last attempt failed.
+        wait_s: Seconds waited since the last attempt.
+        ticket: Place in the queue for a slot; 0 as long as it never waited.
+    """
+
+    request: Request
+    id: str
+    accepted_at: float
+    deadline: float
+    max_attempts: int
+    input_tokens: int
+    output_tokens: int
+    fallback: bool = True
+    tried: list[Candidate] = attrs.Factory(list)
+    retries_here: int = 0
+    attempts: list[Attempt] = attrs.Factory(list)
+    decisions: list[Decision] = attrs.Factory(list)
+    last_error: ProviderError | None = None
+    wait_s: float = 0.0
+    ticket: int = 0
+
+    def forget(self) -> None:
+        """Let go of the prompt; the rest is what an explanation is made of."""
+        self.request = _FORGOTTEN
+        self.last_error = None
+
+
+_FORGOTTEN: Final = Request(operation="", input=CustomInput())

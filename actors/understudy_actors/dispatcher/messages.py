@@ -1,0 +1,77 @@
+"""What the dispatcher understands."""
+
+from __future__ import annotations
+
+import attrs
+from msgspec import Struct
+
+from understudy_actors.dispatcher.flight import Decision, Flight
+from understudy_actors.dispatcher.retry import Failure, Move
+from understudy_actors.dispatcher.strategies.base import Strategy
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.request import Request
+
+
+class Rank(Struct, frozen=True, gc=False):
+    """In which order may this flight ask? Answer: a `Decision`."""
+
+    flight: Flight
+
+
+class Failed(Struct, frozen=True):
+    """The flight's attempt at `candidate` failed: what next? Answer: a `Step`."""
+
+    flight: Flight
+    candidate: Candidate
+    failure: Failure
+
+
+class WaitForSlot(Struct, frozen=True):
+    """Answer, later, when somebody may have a slot for this flight."""
+
+    flight: Flight
+
+
+class Waiting(Struct, frozen=True):
+    """How many requests wait for a slot? Answer: a number."""
+
+
+class Left(Struct, frozen=True):
+    """A flight that had waited was seated, or ended."""
+
+    flight: Flight
+
+
+class GateChanged(Struct, frozen=True):
+    """A candidate began or ceased to refuse, or has a free slot while somebody waits."""
+
+    candidate: Candidate
+
+
+class Select(Struct, frozen=True):
+    """Who should serve such a request now? The caller makes the call. Answer: a `Decision`."""
+
+    request: Request
+    input_tokens: int
+    output_tokens: int
+
+
+class SetStrategy(Struct, frozen=True):
+    """Use another strategy from now on, for the engine or for one operation."""
+
+    strategy: str | Strategy
+    operation: str | None = None
+
+
+@attrs.define(eq=False, slots=True)
+class Step:
+    """What a flight does after a failure.
+
+    `HERE`: wait `wait_s`, then ask the same candidate again. `ELSEWHERE`: go on with `decision`.
+    `END`: give up; `why` says what stood in the way.
+    """
+
+    move: Move
+    why: str
+    decision: Decision | None = None
+    wait_s: float = 0.0

@@ -1,0 +1,228 @@
+"""Ranks candidates for one request: route, dynamic filter, tiers, strategy.
+
+Everything here is a reading of the candidates at one moment; nothing is reserved by it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+from understudy_actors.dispatcher.flight import Decision, Flight
+from understudy_actors.dispatcher.messages import Select
+from understudy_actors.dispatcher.select import (
+    Route,
+    RouteKey,
+    build_route,
+    route_key,
+    tier,
+    too_big,
+    too_dear,
+)
+from understudy_actors.dispatcher.settings import DispatcherSettings
+from understudy_actors.dispatcher.strategies.base import Strategy, View
+from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.request import Request
+from understudy_actors.runtime.ports import Stream
+
+ROUTES_MAX: Final = 1024
+"""Kinds of requests whose route is kept; the oldest is forgotten first."""
+
+Report = Callable[[str, str, BaseException, str], None]
+"""Tells, once, that code from outside raised: where, who, what, what was done instead."""
+
+
+class Ranking:
+    """Owns the routes and the strategies' memory."""
+
+    def __init__(
+        self,
+        settings: DispatcherSettings,
+        candidates: Sequence[Candidate],
+        chosen: Mapping[str | None, str],
+        draws: Stream,
+        report: Report,
+    ) -> None:
+        self._settings = settings
+        self._factories = dict(settings.strategies)
+        self._chosen = chosen
+        self._candidates = tuple(candidates)
+        self._draws = draws
+        self._report = report
+        self._routes: OrderedDict[RouteKey, Route] = OrderedDict()
+        self._memory: OrderedDict[tuple[str, RouteKey], Strategy] = OrderedDict()
+        self._shut = {c.index: c for c in candidates}  # may refuse now; looked at for each request
+        self._picks = 0
+
+    def adopt(self, strategy: str | Strategy) -> str:
+        """Make sure that a strategy is known; returns its name."""
+        if isinstance(strategy, str):
+            return strategy
+        self._factories[strategy.name] = lambda: strategy
+        for key in [key for key in self._memory if key[0] == strategy.name]:
+            del self._memory[key]
+        return strategy.name
+
+    def note(self, candidate: Candidate, now: float) -> None:
+        """A candidate's gate changed: look at it again, or stop looking at it."""
+        if candidate.refusal(now) is None:
+            self._shut.pop(candidate.index, None)
+        else:
+            self._shut[candidate.index] = candidate
+
+    def strategy_name(self, request: Request) -> str:
+        """The strategy for this request: its own, else by quality, complexity, operation, engine."""
+        if request.strategy is not None:
+            return request.strategy
+        if request.quality_boost:
+            return "best_quality"
+        if request.complexity is not None:
+            named = self._settings.by_complexity.get(request.complexity)
+            if named is not None:
+                return named
+        chosen, settings, operation = self._chosen, self._settings, request.operation
+        if operation in chosen:
+            return chosen[operation]
+        if operation in settings.by_operation:
+            return settings.by_operation[operation]
+        if None in chosen:
+            return chosen[None]
+        # A chain says an order: it is followed unless somebody names another strategy.
+        return "priority" if operation in settings.chains else settings.strategy
+
+    def decide(self, flight: Flight, now: float) -> Decision:
+        """Rank for a flight; whom it tried already is left out."""
+        return self._rank(
+            flight.request, flight.input_tokens, flight.output_tokens, flight.tried, now
+        )
+
+    def select(self, message: Select, now: float) -> Decision:
+        """Rank for a caller who makes the call."""
+        return self._rank(message.request, message.input_tokens, message.output_tokens, (), now)
+
+    def _rank(
+        self,
+        request: Request,
+        input_tokens: int,
+        output_tokens: int,
+        tried: Sequence[Candidate],
+        now: float,
+    ) -> Decision:
+        key = route_key(request)
+        route = self._routes.get(key) or self._make_route(key)
+        name = self.strategy_name(request)
+        view = View(now, request, input_tokens, output_tokens, self._draws)
+        decision = Decision(now, name, route, route.candidates, {})
+        if (
+            self._shut
+            or tried
+            or request.max_cost_usd is not None
+            or (route.smallest_window is not None and input_tokens > route.smallest_window)
+        ):
+            self._filter(decision, view, tried)
+        if len(decision.ranked) > 1:
+            decision.ranked = self._order(decision, view, key)
+        if decision.ranked:
+            self._picks += 1
+            decision.ranked[0].picked = self._picks
+        return decision
+
+    def _filter(self, decision: Decision, view: View, tried: Sequence[Candidate]) -> None:
+        """Leave out whoever cannot serve this request now, with the reason."""
+        left_out, now = decision.left_out, view.now
+        staying: list[Candidate] = []
+        for each in decision.ranked:
+            reason = self._unfit_now(each, view, tried)
+            if reason is None:
+                staying.append(each)
+                continue
+            left_out[each.name] = reason
+            if reason is NO_SLOT:
+                decision.can_wait = True
+            elif each.shut_until > now and reason is each.shut_why:
+                until = each.shut_until
+                if decision.retry_at is None or until < decision.retry_at:
+                    decision.retry_at = until
+        decision.ranked = staying
+
+    def _unfit_now(self, each: Candidate, view: View, tried: Sequence[Candidate]) -> str | None:
+        if each in tried:
+            return "tried already"
+        request = view.request
+        reason = too_big(each.spec, view.input_tokens) or too_dear(
+            each.spec, request, view.input_tokens, view.output_tokens, each.free_left
+        )
+        if reason is not None:
+            return reason
+        if each.index in self._shut:
+            reason = each.refusal(view.now)
+            if reason is not None:
+                return reason
+            del self._shut[each.index]
+        guard = self._settings.guard
+        if tried and guard is not None and each.guard_tokens <= guard.floor:
+            return "failing too often to fail over onto"
+        return None
+
+    def _order(self, decision: Decision, view: View, key: RouteKey) -> Sequence[Candidate]:
+        strategy = self._strategy(decision.strategy, key)
+        candidates = decision.ranked
+        if decision.strategy == "priority":
+            return candidates
+        complexity = view.request.complexity
+        if complexity is not None:
+            suited = [c for c in candidates if not c.spec.suits or complexity in c.spec.suits]
+            if suited and len(suited) < len(candidates):
+                rest = [c for c in candidates if c not in suited]
+                return [*self._ask(strategy, suited, view), *rest]
+        if not decision.route.tiered:
+            return self._ask(strategy, candidates, view)
+        chained = decision.route.chained
+        first, *rest_tiers = [list(t) for _, t in groupby(candidates, lambda c: tier(c, chained))]
+        return [*self._ask(strategy, first, view), *(c for t in rest_tiers for c in t)]
+
+    def _ask(
+        self, strategy: Strategy, candidates: Sequence[Candidate], view: View
+    ) -> Sequence[Candidate]:
+        """Ask the strategy; if it breaks its law, report that once and keep the given order."""
+        try:
+            ranked = strategy.rank(candidates, view)
+            if type(strategy).__module__.startswith(_TRUSTED) or _is_permutation(
+                ranked, candidates
+            ):
+                return ranked
+            error: Exception = LawBroken(
+                f"strategy {strategy.name!r} must return a permutation of its candidates"
+            )
+        except Exception as raised:
+            error = raised
+        self._report("strategy", strategy.name, error, "the configured order was used")
+        return candidates
+
+    def _strategy(self, name: str, key: RouteKey) -> Strategy:
+        strategy = self._memory.get((name, key))
+        if strategy is None:
+            strategy = self._memory[name, key] = self._factories[name]()
+            if len(self._memory) > ROUTES_MAX:
+                self._memory.popitem(last=False)
+        return strategy
+
+    def _make_route(self, key: RouteKey) -> Route:
+        chain = self._settings.chains.get(key[0])
+        route = self._routes[key] = build_route(key, self._candidates, chain)
+        if len(self._routes) > ROUTES_MAX:
+            self._routes.popitem(last=False)
+        return route
+
+
+class LawBroken(Exception):
+    """A strategy returned something else than a permutation of its candidates."""
+
+
+_TRUSTED: Final = "understudy_actors.dispatcher.strategies"
+
+
+def _is_permutation(ranked: Sequence[Candidate], candidates: Sequence[Candidate]) -> bool:
+    return len(ranked) == len(candidates) and {id(c) for c in ranked} == {id(c) for c in candidates}

@@ -1,0 +1,125 @@
+"""One model of one provider: everything its provider's actor owns about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import attrs
+from msgspec import Struct
+
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.provider.breaker import Breaker
+from understudy_actors.provider.concurrency import Concurrency, ConcurrencySnapshot
+from understudy_actors.provider.free import FreeMeter
+from understudy_actors.provider.gate import Refusal
+from understudy_actors.provider.health import Health, HealthSnapshot
+from understudy_actors.provider.holds import Holds, HoldsSnapshot
+from understudy_actors.provider.settings import ProviderSettings
+from understudy_actors.provider.transitions import BreakerSnapshot
+
+
+class EndpointSnapshot(Struct, frozen=True):
+    """What survives a restart; times are on the engine's clock."""
+
+    breaker: BreakerSnapshot
+    holds: HoldsSnapshot
+    concurrency: ConcurrencySnapshot
+    health: HealthSnapshot
+    guard_tokens: float
+    free_used: int = 0
+    free_window: int = -1
+
+
+@attrs.define(eq=False, slots=True)
+class Endpoint:
+    """The machines of one endpoint, and the reading that they publish."""
+
+    candidate: Candidate
+    breaker: Breaker
+    holds: Holds
+    concurrency: Concurrency
+    health: Health
+    free: FreeMeter | None = None
+    guard_cap: float = 10.0
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name, which is also its breaker's scope."""
+        return self.candidate.name
+
+    @classmethod
+    def fresh(
+        cls, candidate: Candidate, settings: ProviderSettings, draw: Callable[[], float]
+    ) -> Endpoint:
+        """An endpoint of which nothing is known."""
+        health = candidate.health = Health()
+        candidate.guard_tokens = settings.guard.cap if settings.guard is not None else math.inf
+        quota = candidate.spec.free_quota
+        return cls(
+            candidate,
+            Breaker(settings.breaker, draw),
+            Holds(settings.holds),
+            Concurrency(
+                draw,
+                initial=settings.concurrency_initial,
+                least=settings.concurrency_least,
+                most=settings.concurrency_most,
+            ),
+            health,
+            FreeMeter(quota) if quota is not None else None,
+            settings.guard.cap if settings.guard is not None else math.inf,
+        )
+
+    def restore(self, snapshot: EndpointSnapshot | None, now: float) -> None:
+        """Go on from a snapshot; None means that it was lost, so that a probe must find out."""
+        if snapshot is None:
+            self.breaker.restore(None, now)
+            return
+        self.breaker.restore(snapshot.breaker, now)
+        self.holds.restore(snapshot.holds, now)
+        self.concurrency.restore(snapshot.concurrency, now)
+        self.health.restore(snapshot.health, now)
+        self.candidate.guard_tokens = snapshot.guard_tokens
+        if self.free is not None:
+            self.free.used, self.free.window = snapshot.free_used, snapshot.free_window
+
+    def forget(self) -> None:
+        """Forget what was observed, as at the start."""
+        self.health = self.candidate.health = Health()
+        self.candidate.guard_tokens = self.guard_cap
+
+    def snapshot(self) -> EndpointSnapshot:
+        """What survives a restart."""
+        free = self.free
+        return EndpointSnapshot(
+            self.breaker.snapshot(),
+            self.holds.snapshot(),
+            self.concurrency.snapshot(),
+            self.health.snapshot(),
+            self.candidate.guard_tokens,
+            free.used if free is not None else 0,
+            free.window if free is not None else -1,
+        )
+
+    def publish(self, now: float, wall: float, wider: tuple[Refusal | None, ...]) -> bool:
+        """Write the reading that others see; `wider` is what the wider scopes say.
+
+        Returns:
+            Whether anything changed that decides about admission.
+        """
+        candidate, concurrency = self.candidate, self.concurrency
+        before = (candidate.shut_until, candidate.in_flight >= candidate.limit)
+        until, why = 0.0, ""
+        for refusal in (*wider, self.holds.check(now), self.breaker.check(now)):
+            if refusal is not None:
+                end = math.inf if refusal.retry_at is None else refusal.retry_at
+                if end > until:
+                    until, why = end, refusal.why
+        candidate.shut_until, candidate.shut_why = until, why
+        candidate.in_flight = concurrency.in_flight
+        candidate.limit = concurrency.capacity
+        candidate.ramp = self.breaker.ramp(now)
+        if self.free is not None:
+            candidate.free_left = self.free.left(wall)
+        return before != (until, candidate.in_flight >= candidate.limit)

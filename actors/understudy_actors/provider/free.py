@@ -1,0 +1,44 @@
+"""A free quota: calls that cost nothing, counted by UTC day or month."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from understudy_actors.domain.candidate import FreeQuota
+
+_DAY_S: Final = 86_400
+
+
+def month_of(day: int) -> int:
+    """Months since 0000-03, of a day counted from the Unix epoch (civil calendar, by Hinnant)."""
+    shifted = day + 719_468
+    era, of_era = divmod(shifted, 146_097)
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    return (era * 400 + year) * 12 + (5 * of_year + 2) // 153
+
+
+@attrs.define(slots=True)
+class FreeMeter:
+    """Counts the calls of one quota; a new window starts at 0."""
+
+    quota: FreeQuota
+    used: int = 0
+    window: int = -1
+
+    def left(self, wall: float) -> int:
+        """Free calls left in the window that holds `wall` (Unix seconds)."""
+        day = int(wall // _DAY_S)
+        window = day if self.quota.per == "day" else month_of(day)
+        if window != self.window:
+            self.window, self.used = window, 0
+        return self.quota.requests - self.used
+
+    def take(self, wall: float) -> bool:
+        """Use one free call, if one is left."""
+        if self.left(wall) <= 0:
+            return False
+        self.used += 1
+        return True

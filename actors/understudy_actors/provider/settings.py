@@ -1,0 +1,35 @@
+"""What a provider actor is configured with."""
+
+from __future__ import annotations
+
+import attrs
+
+from understudy_actors.dispatcher.retry import GuardRule
+from understudy_actors.provider.policy import (
+    DEFAULT,
+    DEFAULT_HOLDS,
+    BreakerPolicy,
+    HoldPolicy,
+)
+
+
+@attrs.frozen
+class ProviderSettings:
+    """Fixed for the life of a provider actor.
+
+    Attributes:
+        name: The provider entry: one account, one key.
+        breaker, holds: Policies.
+        concurrency_initial, concurrency_least, concurrency_most: Bounds of each endpoint's limit.
+        guard: Failover guard of each endpoint; None keeps every bucket full.
+        failure_domain: Name of what it shares with others (an address, a region); None: no such scope.
+    """
+
+    name: str
+    breaker: BreakerPolicy = DEFAULT
+    holds: HoldPolicy = DEFAULT_HOLDS
+    concurrency_initial: float = 8.0
+    concurrency_least: int = 1
+    concurrency_most: int = 256
+    guard: GuardRule | None = GuardRule()
+    failure_domain: str | None = None

@@ -1,0 +1,187 @@
+"""Turns what happens inside a provider actor into events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from understudy_actors.domain.events import (
+    BreakerCounted,
+    BreakerMoved,
+    BreakerStale,
+    HoldCleared,
+    HoldSet,
+    LimitSet,
+    PermitReleased,
+    PermitTaken,
+    ScoreSet,
+    SlotFreed,
+    SlotTaken,
+)
+from understudy_actors.domain.outcome import Verdict
+from understudy_actors.provider.breaker import Breaker
+from understudy_actors.provider.endpoint import Endpoint
+from understudy_actors.provider.holds import Hold, Holds
+from understudy_actors.provider.messages import Permit, Settle
+from understudy_actors.provider.transitions import Move, State
+from understudy_actors.runtime.trace import Trace
+
+
+class Telling:
+    """Emits one provider's events."""
+
+    __slots__ = ("_account", "_domain", "_trace")
+
+    def __init__(self, trace: Trace, account: str, domain: str | None) -> None:
+        self._trace = trace
+        self._account = account
+        self._domain = f"domain {domain}"
+
+    @property
+    def fine(self) -> bool:
+        """Does anybody want the fine events?"""
+        return self._trace.fine
+
+    def taken(self, now: float, endpoint: Endpoint, permit: Permit) -> None:
+        """A permit was lent, and a slot with it."""
+        emit = self._trace.emit_fine
+        emit(
+            PermitTaken(
+                at_s=now,
+                permit=permit.attempt,
+                scope=endpoint.name,
+                generation=permit.generation,
+                probe=permit.probe,
+            )
+        )
+        if permit.domain_generation >= 0:
+            emit(
+                PermitTaken(
+                    at_s=now,
+                    permit=permit.attempt,
+                    scope=self._domain,
+                    generation=permit.domain_generation,
+                    probe=permit.domain_probe,
+                )
+            )
+        emit(
+            SlotTaken(
+                at_s=now, endpoint=endpoint.name, permit=permit.attempt, in_flight=permit.load
+            )
+        )
+
+    def released(self, now: float, endpoint: Endpoint, settle: Settle, owed: bool) -> None:
+        """A permit came back, and its slot if it was owed still."""
+        emit, permit, verdict = self._trace.emit_fine, settle.permit, settle.verdict.value
+        emit(
+            PermitReleased(
+                at_s=now,
+                permit=permit.attempt,
+                scope=endpoint.name,
+                generation=permit.generation,
+                verdict=verdict,
+                probe=permit.probe,
+            )
+        )
+        if permit.domain_generation >= 0:
+            emit(
+                PermitReleased(
+                    at_s=now,
+                    permit=permit.attempt,
+                    scope=self._domain,
+                    generation=permit.domain_generation,
+                    verdict=verdict,
+                    probe=permit.domain_probe,
+                )
+            )
+        if owed:
+            emit(
+                SlotFreed(
+                    at_s=now,
+                    endpoint=endpoint.name,
+                    permit=permit.attempt,
+                    in_flight=endpoint.concurrency.in_flight,
+                )
+            )
+
+    def counted(
+        self, now: float, scope: str, permit: int, generation: int, verdict: Verdict, heard: bool
+    ) -> None:
+        """A breaker heard a verdict, or found it stale."""
+        if not heard:
+            self._trace.emit_fine(
+                BreakerStale(at_s=now, scope=scope, permit=permit, generation=generation)
+            )
+        elif verdict is Verdict.OK or verdict is Verdict.FAIL:
+            self._trace.emit_fine(
+                BreakerCounted(
+                    at_s=now,
+                    scope=scope,
+                    permit=permit,
+                    generation=generation,
+                    verdict=verdict.value,
+                )
+            )
+
+    def scored(self, now: float, endpoint: Endpoint, verdict: Verdict) -> None:
+        """An endpoint's score moved."""
+        health = endpoint.health
+        self._trace.emit_fine(
+            ScoreSet(
+                at_s=now,
+                endpoint=endpoint.name,
+                cause=verdict.value,
+                success=health.success(now),
+                latency_s=health.latency_s(now, 0.0, 1.0),
+            )
+        )
+
+    def limited(self, now: float, endpoint: Endpoint) -> None:
+        """An endpoint's concurrency limit was cut."""
+        if self._trace.on:
+            limit = endpoint.concurrency.limit
+            self._trace.emit(LimitSet(at_s=now, endpoint=endpoint.name, limit=limit))
+
+    def held(self, now: float, scope: str, hold: Hold) -> None:
+        """A hold was set."""
+        if self._trace.on:
+            self._trace.emit(HoldSet(at_s=now, scope=scope, until=hold.until, why=hold.why))
+
+    def cleared(self, now: float, scope: str, hold: Hold, how: str) -> None:
+        """A hold ended."""
+        if self._trace.on:
+            self._trace.emit(HoldCleared(at_s=now, scope=scope, why=f"{hold.why}: {how}"))
+
+    def ended(self, now: float, scope: str, holds: Holds) -> None:
+        """Tell of the holds that ended by time."""
+        while holds.ended:
+            self.cleared(now, scope, holds.ended.popleft(), "over")
+
+    def transitions(self, endpoint: Endpoint, on_closed: Callable[[Endpoint], None]) -> None:
+        """Tell of an endpoint's transitions, in order; call back for each that closed it."""
+        moves = endpoint.breaker.moves
+        while moves:
+            move = moves.popleft()
+            self._moved(endpoint.name, move)
+            if move.target is State.CLOSED and move.source is State.HALF_OPEN:
+                on_closed(endpoint)
+
+    def domain_transitions(self, domain: Breaker | None) -> None:
+        """Tell of the domain breaker's transitions."""
+        while domain is not None and domain.moves:
+            self._moved(self._domain, domain.moves.popleft())
+
+    def _moved(self, scope: str, move: Move) -> None:
+        if self._trace.on:
+            self._trace.emit(
+                BreakerMoved(
+                    at_s=move.at_s,
+                    scope=scope,
+                    source=move.source.value,
+                    target=move.target.value,
+                    generation=move.generation,
+                    why=move.why,
+                    until=move.until,
+                    exponent=move.exponent,
+                    retry_after=move.retry_after,
+                )
+            )

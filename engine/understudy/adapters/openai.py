@@ -1,0 +1,145 @@
+"""The OpenAI wire, as OpenAI and every server compatible with it speaks it.
+
+Options of a target (each optional): the fields of `Dialect`; `body`, a mapping that is laid over
+every request body; `errors`, a mapping from a code or status to an error class, e.g.
+`{"insufficient_quota": "rate_limit"}`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from understudy.adapters.base import Reply, Target
+from understudy.adapters.body import NOT_JSON, Unusable, decode, encode, need_object
+from understudy.adapters.classify import Rules
+from understudy.adapters.failure import response_failure, unusable
+from understudy.adapters.headers import json_headers, request_id
+from understudy.adapters.openai_replies import (
+    chat_output,
+    chat_usage,
+    embedding_output,
+    embedding_usage,
+    image_output,
+    image_usage,
+)
+from understudy.adapters.openai_requests import (
+    Dialect,
+    chat_body,
+    embedding_body,
+    image_body,
+)
+from understudy.adapters.openai_rules import OPENAI_RULES
+from understudy.transport.http import HttpRequest, HttpResponse
+from understudy_actors.domain import operation
+from understudy_actors.domain.errors import ProviderError
+from understudy_actors.domain.outcome import ErrorClass
+from understudy_actors.domain.request import ChatInput, EmbeddingInput, ImageInput, Request
+
+OPENAI_DIALECT: Final = Dialect(
+    max_tokens_field="max_completion_tokens",
+    send_user=True,
+    strict=True,
+    encoding_format="base64",
+)
+"""What OpenAI itself understands."""
+
+REQUEST_ID_HEADERS: Final = (
+    "x-request-id",
+    "mistral-correlation-id",
+    "x-ds-trace-id",
+    "cf-ray",
+)
+
+
+class OpenAIAdapter:
+    """Chat, embeddings and pictures in OpenAI's format."""
+
+    operations: tuple[str, ...] = (operation.CHAT, operation.EMBEDDING, operation.IMAGE)
+
+    def __init__(self, name: str = "openai", dialect: Dialect = OPENAI_DIALECT) -> None:
+        self.name = name
+        self.rules: Rules = OPENAI_RULES
+        self._dialect = dialect
+
+    def build(self, request: Request, target: Target) -> HttpRequest:
+        """The HTTP request; see `WireAdapter.build`."""
+        try:
+            path, body = self._body(request, target)
+            headers = json_headers(target, "authorization", "Bearer ")
+            url = target.base_url.rstrip("/") + path
+            return HttpRequest("POST", url, headers, encode(body))
+        except Unusable as problem:
+            error = unusable(target, None, problem)
+        raise error
+
+    def parse(
+        self, request: Request, target: Target, response: HttpResponse, wall_s: float
+    ) -> Reply:
+        """The reply; see `WireAdapter.parse`."""
+        if not 200 <= response.status < 300:
+            raise response_failure(self.rules, target, response, wall_s)
+        document = decode(response.body)
+        if isinstance(document, dict) and _is_error(document):
+            raise response_failure(self.rules, target, response, wall_s)
+        try:
+            return _reply(request, document, response)
+        except Unusable as problem:
+            error = unusable(target, response.status, problem)
+        raise error
+
+    def check(self, target: Target) -> HttpRequest:
+        """A list of models: free, and refused without a valid key.
+
+        Raises:
+            ProviderError: (AUTH) No header can carry the key.
+        """
+        try:
+            headers = json_headers(target, "authorization", "Bearer ")
+            return HttpRequest("GET", target.base_url.rstrip("/") + "/models", headers)
+        except Unusable as problem:
+            error = unusable(target, None, problem)
+        raise error
+
+    def check_failure(
+        self, target: Target, response: HttpResponse, wall_s: float
+    ) -> ProviderError | None:
+        """What is wrong according to the answer to `check`; None if nothing is."""
+        if 200 <= response.status < 300:
+            return None
+        return response_failure(self.rules, target, response, wall_s)
+
+    def _body(self, request: Request, target: Target) -> tuple[str, dict[str, Any]]:
+        asked, dialect = request.input, self._dialect
+        if target.options:
+            own = {k: v for k, v in target.options.items() if k in Dialect.__struct_fields__}
+            dialect = msgspec.structs.replace(dialect, **own) if own else dialect
+        if isinstance(asked, ChatInput):
+            path, body = "/chat/completions", chat_body(request, asked, target, dialect)
+        elif isinstance(asked, EmbeddingInput):
+            path, body = "/embeddings", embedding_body(request, asked, target, dialect)
+        elif isinstance(asked, ImageInput):
+            path, body = "/images/generations", image_body(request, asked, target, dialect)
+        else:
+            raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
+        if isinstance(extra := target.options.get("body"), dict):
+            body.update(extra)
+        return path, body
+
+
+def _is_error(document: dict[str, Any]) -> bool:
+    """Is this body an error, whatever the status says?"""
+    return bool(document.get("error")) or document.get("object") == "error"
+
+
+def _reply(request: Request, document: object, response: HttpResponse) -> Reply:
+    if document is NOT_JSON:
+        raise Unusable("the body is empty" if not response.body.strip() else "it is no JSON")
+    body, asked = need_object(document, "the body"), request.input
+    known = request_id(response.headers, REQUEST_ID_HEADERS)
+    if isinstance(asked, EmbeddingInput):
+        return Reply(embedding_output(body, asked), embedding_usage(body), known)
+    if isinstance(asked, ImageInput):
+        return Reply(image_output(body, asked.output_format), image_usage(body), known)
+    return Reply(chat_output(body), chat_usage(body), known)

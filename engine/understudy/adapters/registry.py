@@ -1,0 +1,116 @@
+"""Which adapters there are. A registry belongs to one engine; adding to it changes no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from understudy.adapters.anthropic import AnthropicAdapter
+from understudy.adapters.base import Adapter
+from understudy.adapters.function import FunctionAdapter
+from understudy.adapters.local import LocalAdapter
+from understudy.adapters.openai import OpenAIAdapter
+from understudy.adapters.openai_requests import Dialect
+from understudy_actors.domain.errors import ConfigError
+
+
+class Kind(Struct, frozen=True):
+    """One kind of provider.
+
+    Attributes:
+        name: What configuration calls it.
+        make: Builds its adapter from a provider's options.
+        operations: What it can do.
+        base_url: Where it is by default; None if configuration must say.
+        key_env: The environment variable that holds its key; None if it needs none by default.
+    """
+
+    name: str
+    make: Callable[[Mapping[str, Any]], Adapter]
+    operations: tuple[str, ...]
+    base_url: str | None = None
+    key_env: str | None = None
+
+
+def _local(options: Mapping[str, Any]) -> Adapter:
+    try:
+        return LocalAdapter(**options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"provider of kind 'local': {error}") from None
+
+
+def _function(options: Mapping[str, Any]) -> Adapter:
+    if not callable(options.get("function")):
+        raise ConfigError("provider of kind 'function': its option `function` must be callable")
+    try:
+        return FunctionAdapter(**options)
+    except TypeError as error:
+        raise ConfigError(f"provider of kind 'function': {error}") from None
+
+
+def _openai(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are the target's
+    return OpenAIAdapter()
+
+
+def _compatible(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are the target's
+    return OpenAIAdapter("openai_compatible", Dialect())
+
+
+def _anthropic(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are the target's
+    return AnthropicAdapter()
+
+
+BUILT_IN: Final = (
+    Kind(
+        "openai",
+        _openai,
+        OpenAIAdapter.operations,
+        "https://api.openai.com/v1",
+        "OPENAI_API_KEY",
+    ),
+    Kind("openai_compatible", _compatible, OpenAIAdapter.operations),
+    Kind(
+        "anthropic",
+        _anthropic,
+        AnthropicAdapter.operations,
+        "https://api.anthropic.com",
+        "ANTHROPIC_API_KEY",
+    ),
+    Kind("local", _local, LocalAdapter.operations),
+    Kind("function", _function, ()),
+)
+
+
+class Registry:
+    """Kinds of providers by name: the built-in ones, and those that were registered here."""
+
+    def __init__(self) -> None:
+        self._kinds = {kind.name: kind for kind in BUILT_IN}
+
+    def register(self, kind: Kind) -> None:
+        """Add a kind.
+
+        Raises:
+            ConfigError: There is one of that name.
+        """
+        if kind.name in self._kinds:
+            raise ConfigError(f"there is a provider kind {kind.name!r} already: take another name")
+        self._kinds[kind.name] = kind
+
+    def get(self, name: str) -> Kind:
+        """The kind called `name`.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if name not in self._kinds:
+            known = ", ".join(sorted(self._kinds))
+            raise ConfigError(f"there is no provider kind {name!r}; known are {known}")
+        return self._kinds[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name, sorted."""
+        return tuple(sorted(self._kinds))

@@ -1,0 +1,240 @@
+"""Puts an engine together: configuration and ports in, actors and wiring out. Nothing runs yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+
+from understudy.adapters.base import Adapter, Target, WireAdapter
+from understudy.adapters.local import LocalAdapter
+from understudy.adapters.registry import Registry
+from understudy.config import (
+    Config,
+    address,
+    breaker_of,
+    check,
+    dispatcher_settings,
+    endpoints,
+    guard_rule,
+    holds_of,
+    kind_of,
+    resolve_headers,
+    resolve_key,
+)
+from understudy.ports import Ports
+from understudy.prices import lookup
+from understudy.routing.calls import in_process, over_wire
+from understudy.routing.explain import Records
+from understudy.routing.wiring import Call, Flights, Wiring
+from understudy.telemetry.containment import Containment
+from understudy.transport.http import Transport
+from understudy_actors.dispatcher.actor import Dispatcher
+from understudy_actors.dispatcher.messages import GateChanged
+from understudy_actors.dispatcher.settings import DispatcherSettings
+from understudy_actors.dispatcher.strategies import BUILT_IN, Strategy
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.provider.actor import ProviderActor
+from understudy_actors.provider.health import Health
+from understudy_actors.provider.settings import ProviderSettings
+from understudy_actors.runtime.actor import ChildSpec, Ref, Start
+from understudy_actors.runtime.mailbox import Lane
+from understudy_actors.runtime.supervisor import Supervisor
+from understudy_actors.runtime.system import System
+from understudy_actors.runtime.timers import TimerWheel
+from understudy_actors.runtime.trace import Trace
+
+StrategyMaker = Callable[[], Strategy]
+
+
+@attrs.define(eq=False, slots=True)
+class Parts:
+    """Everything an engine consists of.
+
+    `adapters` is by provider, `targets` (only those reached over HTTP) by endpoint name.
+    """
+
+    config: Config
+    ports: Ports
+    trace: Trace
+    wheel: TimerWheel
+    system: System
+    supervisor: Supervisor
+    transport: Transport
+    contained: Containment
+    settings: DispatcherSettings
+    candidates: tuple[Candidate, ...]
+    providers: dict[str, Ref]
+    adapters: dict[str, Adapter]
+    targets: dict[str, Target]
+    wiring: Wiring
+    records: Records
+
+
+def assemble(
+    config: Config,
+    *,
+    ports: Ports,
+    transport: Transport,
+    environ: Mapping[str, str],
+    strategies: Mapping[str, StrategyMaker],
+    registry: Registry,
+    escalate: Callable[[Ref, Exception], None],
+) -> Parts:
+    """Build every part from a configuration.
+
+    Raises:
+        ConfigError: The configuration cannot run, or a key cannot be read.
+    """
+    known = {**BUILT_IN, **strategies}
+    check(config, strategies=known)
+    candidates = tuple(
+        Candidate(spec=spec, index=index, health=Health())
+        for index, spec in enumerate(endpoints(config, lookup=lookup))
+    )
+    trace = Trace()
+    contained = Containment(ports.clock, trace)
+    wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
+    system = System(ports.clock, wheel, ports.randomness, trace, partial(_report_crash, contained))
+    supervisor = Supervisor(system, escalate=escalate)
+    settings = dispatcher_settings(config, known)
+    flights = Flights()
+    gate = _Gate()
+    providers = {
+        name: supervisor.spawn(_provider(name, config, candidates, flights, gate))
+        for name in config.providers
+    }
+    dispatcher = supervisor.spawn(_dispatcher(settings, candidates, contained))
+    gate.dispatcher = dispatcher
+    adapters = {name: _adapter(name, config, registry) for name in config.providers}
+    targets = {
+        c.name: _target(c, config, environ)
+        for c in candidates
+        if isinstance(adapters[c.spec.provider], WireAdapter)
+    }
+    calls = [_call(c, adapters, targets, transport, ports) for c in candidates]
+    wiring = Wiring(
+        clock=ports.clock,
+        trace=trace,
+        dispatcher=dispatcher,
+        providers=[providers[c.spec.provider] for c in candidates],
+        calls=calls,
+        flights=flights,
+        contained=contained,
+        stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
+    )
+    return Parts(
+        config=config,
+        ports=ports,
+        trace=trace,
+        wheel=wheel,
+        system=system,
+        supervisor=supervisor,
+        transport=transport,
+        contained=contained,
+        settings=settings,
+        candidates=candidates,
+        providers=providers,
+        adapters=adapters,
+        targets=targets,
+        wiring=wiring,
+        records=Records(),
+    )
+
+
+@attrs.define(eq=False, slots=True)
+class _Gate:
+    """Tells the dispatcher of gates that changed; before there is one, nobody needs to know."""
+
+    dispatcher: Ref | None = None
+
+    def __call__(self, candidate: Candidate) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.tell(GateChanged(candidate), Lane.CONTROL)
+
+
+def _provider(
+    name: str,
+    config: Config,
+    candidates: tuple[Candidate, ...],
+    flights: Flights,
+    gate: Callable[[Candidate], None],
+) -> ChildSpec:
+    provider = config.providers[name]
+    settings = ProviderSettings(
+        name=name,
+        breaker=breaker_of(config, provider),
+        holds=holds_of(provider.hold),
+        concurrency_initial=float(provider.concurrency.start),
+        concurrency_least=provider.concurrency.min,
+        concurrency_most=provider.concurrency.max,
+        guard=guard_rule(config.retry.guard),
+        failure_domain=provider.failure_domain,
+    )
+    own = tuple(c for c in candidates if c.spec.provider == name)
+
+    def start(begin: Start) -> ProviderActor:
+        return ProviderActor(begin.context, settings, own, flights.permits, gate, begin.snapshot)
+
+    return ChildSpec(f"provider/{name}", start, max_restarts=5, period_s=30.0)
+
+
+def _dispatcher(
+    settings: DispatcherSettings, candidates: tuple[Candidate, ...], contained: Containment
+) -> ChildSpec:
+    def start(begin: Start) -> Dispatcher:
+        return Dispatcher(begin.context, settings, candidates, contained, begin.snapshot)
+
+    return ChildSpec("dispatcher", start, max_restarts=3, period_s=60.0, retry_after_s=None)
+
+
+def _adapter(name: str, config: Config, registry: Registry) -> Adapter:
+    provider = config.providers[name]
+    kind = kind_of(name, provider)
+    options: dict[str, Any] = {}
+    if provider.function is not None:
+        options = {"function": provider.function, "name": name}
+    elif kind.adapter == "local":
+        options = (
+            {"name": name}
+            if provider.reply is None
+            else {
+                "name": name,
+                "reply": provider.reply,
+            }
+        )
+    return registry.get(kind.adapter).make(options)
+
+
+def _target(candidate: Candidate, config: Config, environ: Mapping[str, str]) -> Target:
+    spec = candidate.spec
+    provider = config.providers[spec.provider]
+    headers = resolve_headers(spec.provider, provider, environ)
+    return Target(
+        provider=spec.provider,
+        model=spec.model,
+        base_url=address(spec.provider, provider) or "",
+        key=resolve_key(spec.provider, provider, environ),
+        headers={name: value.reveal() for name, value in headers.items()},
+        max_output_tokens=spec.max_output_tokens,
+        options={"errors": provider.errors} if provider.errors else {},
+    )
+
+
+def _call(
+    candidate: Candidate,
+    adapters: Mapping[str, Adapter],
+    targets: Mapping[str, Target],
+    transport: Transport,
+    ports: Ports,
+) -> Call:
+    adapter = adapters[candidate.spec.provider]
+    if isinstance(adapter, WireAdapter):
+        return over_wire(adapter, targets[candidate.name], transport, ports.clock)
+    return in_process(adapter, candidate.spec.model)
+
+
+def _report_crash(contained: Containment, ref: Ref, error: Exception) -> None:
+    contained("actor", ref.name, error, "its supervisor restarts it")

@@ -1,0 +1,147 @@
+"""Checks over the whole: names that nothing answers to, and providers that cannot work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from understudy.config.faults import BadKey, bad_value, did_you_mean, show
+from understudy.config.kinds import FUNCTION, KINDS, LOCAL
+from understudy.config.provider import ProviderConfig
+from understudy.config.resolve import Kinds, declared_operations, members, models_of
+from understudy.config.schema import Config
+from understudy_actors.domain.errors import ConfigError
+
+
+def check(config: Config, *, strategies: Collection[str], kinds: Kinds = KINDS) -> None:
+    """Refuse a configuration that could not run.
+
+    Args:
+        strategies: The names of all strategies.
+        kinds: Every known kind of provider.
+
+    Raises:
+        ConfigError: Names every problem that was found, one a line.
+    """
+    found = problems(config, strategies=strategies, kinds=kinds)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise ConfigError("\n".join(str(each) for each in found))
+
+
+def problems(config: Config, *, strategies: Collection[str], kinds: Kinds = KINDS) -> list[BadKey]:
+    """Everything that is wrong with a configuration whose values are right one by one."""
+    return [
+        *_strategies(config, strategies),
+        *_some_provider(config),
+        *_providers(config, kinds),
+        *_references(config, kinds),
+    ]
+
+
+def _strategies(config: Config, known: Collection[str]) -> Iterator[BadKey]:
+    named: dict[tuple[str, ...], str] = {("strategy",): config.strategy}
+    for name, own in config.operations.items():
+        if own.strategy is not None:
+            named["operations", name, "strategy"] = own.strategy
+    for level in ("simple", "medium", "complex"):
+        if (chosen := getattr(config.complexity, level)) is not None:
+            named["complexity", level] = chosen
+    for path, name in named.items():
+        if name not in known:
+            yield _at(bad_value(name, f"one of {', '.join(sorted(known))}", known), *path)
+
+
+def _some_provider(config: Config) -> Iterator[BadKey]:
+    if not config.providers:
+        yield BadKey("must hold at least one provider, such as `[providers.openai]`", "providers")
+    elif not any(each.enabled for each in config.providers.values()):
+        yield BadKey("are all switched off: set `enabled = true` for one", "providers")
+
+
+def _providers(config: Config, kinds: Kinds) -> Iterator[BadKey]:
+    seen: dict[str, str] = {}
+    for name, provider in config.providers.items():
+        if (twin := seen.setdefault(name.casefold(), name)) != name:
+            yield _at(
+                BadKey(f'differs from "{twin}" only in upper and lower case'), "providers", name
+            )
+        for problem in _provider(name, provider, kinds):
+            yield _at(problem, "providers", name)
+
+
+def _provider(name: str, provider: ProviderConfig, kinds: Kinds) -> Iterator[BadKey]:
+    kind = kinds.get(provider.kind or name)
+    if kind is None:
+        written = provider.kind or name
+        known = ", ".join(sorted(kinds))
+        guess = did_you_mean(written, kinds)
+        what = f"is {show(written)}" if provider.kind else "is missing"
+        yield BadKey(f"{what}: it must be one of {known}{guess}", "kind")
+        return
+    if kind.needs_models and not provider.models:
+        example = kind.models[0] if kind.models else "its-name"
+        yield BadKey(f'is missing: list at least one, such as models = ["{example}"]', "models")
+    if kind.needs_address and provider.base_url is None:
+        yield BadKey("is missing: a provider of this kind has no usual address", "base_url")
+    if kind.name == FUNCTION.name and provider.function is None:
+        yield BadKey(f"is missing: pass functions={{{name!r}: ...}} in code", "function")
+    if kind.name != FUNCTION.name and provider.function is not None:
+        yield BadKey(f'belongs to providers of kind "{FUNCTION.name}"', "function")
+    if kind.name != LOCAL.name and provider.reply is not None:
+        yield BadKey(f'belongs to providers of kind "{LOCAL.name}"', "reply")
+
+
+def _references(config: Config, kinds: Kinds) -> Iterator[BadKey]:
+    for operation, own in config.operations.items():
+        if own.chain is not None:
+            for problem in _listed(own.chain, config, kinds, operation):
+                yield _at(problem, "operations", operation, "chain")
+    for name, listed in config.groups.items():
+        for problem in _listed(listed, config, kinds, None):
+            yield _at(problem, "groups", name)
+
+
+def _listed(
+    listed: tuple[str, ...], config: Config, kinds: Kinds, operation: str | None
+) -> Iterator[BadKey]:
+    if not listed:
+        yield BadKey("is empty: name at least one provider/model")
+    seen: set[str] = set()
+    for place, reference in enumerate(listed):
+        found = members(reference, config, kinds)
+        if not found:
+            # A provider without models is reported where it stands.
+            if reference not in config.providers:
+                yield _unknown(reference, config, kinds).under(place)
+        elif seen.issuperset(found):
+            yield BadKey(f"is {show(reference)}, which is listed already").under(place)
+        elif operation is not None:
+            for problem in _unserved(found, config, operation):
+                yield problem.under(place)
+        seen.update(found)
+
+
+def _unknown(reference: str, config: Config, kinds: Kinds) -> BadKey:
+    known = [
+        *config.providers,
+        *(f"{n}/{m.name}" for n, p in config.providers.items() for m in models_of(n, p, kinds)),
+    ]
+    return bad_value(reference, "a configured provider/model, or a provider", known)
+
+
+def _unserved(found: list[str], config: Config, operation: str) -> Iterator[BadKey]:
+    for full in found:
+        name, _, wanted = full.partition("/")
+        provider = config.providers[name]
+        model = next((each for each in provider.models if each.name == wanted), None)
+        declared = declared_operations(provider, model) if model else provider.operations
+        if declared is not None and operation not in declared:
+            can = ", ".join(declared) or "nothing"
+            yield BadKey(f'is "{full}", whose `operations` are {can}: add "{operation}" to them')
+
+
+def _at(problem: BadKey, *path: str) -> BadKey:
+    for step in reversed(path):
+        problem = problem.under(step)
+    return problem

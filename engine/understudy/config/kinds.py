@@ -1,0 +1,120 @@
+"""The kinds of provider that come with the library, as data: one row each.
+
+A row says which adapter speaks to it, where it lives, which environment variable usually holds its
+key, and what it serves when the configuration does not say. One row is a new compatible vendor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from msgspec import Struct
+
+from understudy_actors.domain import operation
+from understudy_actors.domain.candidate import Price
+
+FREE: Final = Price()
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """What is known of a kind of provider before anybody configures one.
+
+    Attributes:
+        name: As written under `kind`.
+        adapter: Name of the adapter that speaks its wire format.
+        base_url: Where it lives; None must be configured, or needs no address.
+        key_variable: The environment variable that usually holds its key.
+        models: Models of a provider that lists none; for vendors the cheap one used by discovery.
+        operations: What its models can do; empty goes by the model's name.
+        price: For every model, if it is the same for all (a machine of one's own is free).
+        groups: Every model joins these; `*` serves any model that a request names.
+        degraded: A stand-in: it closes chains, and its answers are marked.
+        needs_models: The configuration must list models.
+        needs_address: The configuration must give `base_url`.
+    """
+
+    name: str
+    adapter: str
+    base_url: str | None = None
+    key_variable: str | None = None
+    models: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    price: Price | None = None
+    groups: tuple[str, ...] = ()
+    degraded: bool = False
+    needs_models: bool = True
+    needs_address: bool = False
+
+
+def _vendor(name: str, base_url: str, model: str, *, adapter: str = "openai") -> Kind:
+    variable = f"{name.upper()}_API_KEY"
+    return Kind(
+        name=name, adapter=adapter, base_url=base_url, key_variable=variable, models=(model,)
+    )
+
+
+def _server(name: str, port: int) -> Kind:
+    base_url = f"http://127.0.0.1:{port}/v1"
+    return Kind(name=name, adapter="openai", base_url=base_url, price=FREE)
+
+
+VENDORS: Final = (
+    _vendor("openai", "https://api.openai.com/v1", "gpt-5.4-mini"),
+    _vendor("anthropic", "https://api.anthropic.com", "claude-haiku-4-5", adapter="anthropic"),
+    _vendor("groq", "https://api.groq.com/openai/v1", "openai/gpt-oss-20b"),
+    _vendor("mistral", "https://api.mistral.ai/v1", "mistral-small-latest"),
+    _vendor("deepseek", "https://api.deepseek.com", "deepseek-v4-flash"),
+    _vendor("xai", "https://api.x.ai/v1", "grok-4.3"),
+    _vendor("together", "https://api.together.ai/v1", "openai/gpt-oss-120b"),
+    _vendor("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-oss-20b"),
+)
+"""Providers with a key, in the order in which discovery lists them."""
+
+SERVERS: Final = (
+    _server("ollama", 11434),
+    _server("llamacpp", 8080),
+    _server("vllm", 8000),
+    _server("lmstudio", 1234),
+)
+"""Servers on this machine, at their usual ports, through their OpenAI-compatible side."""
+
+LOCAL: Final = Kind(
+    name="local",
+    adapter="local",
+    models=("stand-in",),
+    operations=(operation.CHAT,),
+    price=FREE,
+    groups=("*",),
+    degraded=True,
+    needs_models=False,
+)
+FUNCTION: Final = Kind(
+    name="function",
+    adapter="function",
+    models=("function",),
+    operations=(operation.CHAT,),
+    needs_models=False,
+)
+COMPATIBLE: Final = Kind(name="openai-compatible", adapter="openai", needs_address=True)
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {each.name: each for each in (*VENDORS, *SERVERS, COMPATIBLE, LOCAL, FUNCTION)}
+)
+"""Every kind that comes with the library, by name."""
+
+_BY_NAME: Final = (
+    ("embed", operation.EMBEDDING),
+    ("image", operation.IMAGE),
+    ("dall-e", operation.IMAGE),
+    ("flux", operation.IMAGE),
+)
+
+
+def usual_operations(kind: Kind, model: str) -> tuple[str, ...]:
+    """What `model` can do if the configuration does not say: by its kind, else by its name."""
+    if kind.operations:
+        return kind.operations
+    folded = model.casefold()
+    return (next((what for part, what in _BY_NAME if part in folded), operation.CHAT),)

@@ -1,0 +1,105 @@
+"""The configuration as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from msgspec import field
+from msgspec.structs import force_setattr, replace
+
+from understudy.config.breaker import BreakerConfig
+from understudy.config.faults import BadKey
+from understudy.config.kinds import FUNCTION, KINDS
+from understudy.config.provider import ProviderConfig
+from understudy.config.section import Function, Section
+from understudy.config.sections import ComplexityConfig, LogConfig, RetryConfig
+from understudy.config.values import Count, ModelName, Name, Seconds, Text
+
+
+class OperationConfig(Section, frozen=True, kw_only=True):
+    """How one operation is served.
+
+    Attributes:
+        strategy: Its own strategy.
+        chain: The only endpoints that serve it, in order: provider/model, or a provider for all
+            of its models. Left out, everybody who can.
+        degraded: The text to answer when all fail; wins over the section `degraded`.
+    """
+
+    title: ClassVar[str] = "an operation"
+
+    strategy: str | None = None
+    chain: tuple[ModelName, ...] | None = None
+    degraded: Text | None = None
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """Everything an engine is configured with.
+
+    Attributes:
+        strategy: Orders the candidates of a request.
+        deadline: Limit over everything a request does, waits included.
+        max_attempts: Attempts of one request at most, all providers together.
+        fallback: False asks the first choice only.
+        monitoring: False keeps no health statistics beyond what routing itself needs.
+        reroute_refused_content: True asks another provider when one refuses the content.
+        queue_capacity: How many requests may wait for a slot.
+        retry: Retries on the same provider.
+        breaker: When to stop asking a provider, for those that do not say.
+        log: Log lines.
+        degraded: Operation to the text to answer when all fail.
+        operations: What differs from one operation to another.
+        groups: Logical model to its endpoints: provider/model, or a provider for all of its models.
+        complexity: Strategy for each complexity of task.
+        providers: Whom to ask, by a name of your choice.
+        functions: Functions of your own as providers, by name; only in code.
+    """
+
+    title: ClassVar[str] = "the configuration"
+
+    strategy: str = "adaptive"
+    deadline_s: Seconds = field(default=120.0, name="deadline")
+    max_attempts: Count = 5
+    fallback: bool = True
+    monitoring: bool = True
+    reroute_refused_content: bool = False
+    queue_capacity: Count = 1000
+    retry: RetryConfig = RetryConfig()
+    breaker: BreakerConfig = BreakerConfig()
+    log: LogConfig = LogConfig()
+    degraded: dict[Name, Text] = field(default_factory=dict)
+    operations: dict[Name, OperationConfig] = field(default_factory=dict)
+    groups: dict[ModelName, tuple[ModelName, ...]] = field(default_factory=dict)
+    complexity: ComplexityConfig = ComplexityConfig()
+    providers: dict[Name, ProviderConfig] = field(default_factory=dict)
+    functions: dict[Name, Function] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Give every provider its kind, and every function its provider."""
+        providers = {name: _with_kind(name, each) for name, each in self.providers.items()}
+        for name, function in self.functions.items():
+            providers[name] = _with_function(name, providers.get(name), function)
+        force_setattr(self, "providers", providers)
+
+    def degraded_text(self, operation: str) -> str | None:
+        """The configured answer to `operation` for when all fail, if there is one."""
+        own = self.operations.get(operation)
+        return own.degraded if own and own.degraded else self.degraded.get(operation)
+
+
+def _with_kind(name: str, provider: ProviderConfig) -> ProviderConfig:
+    if provider.kind is None and name in KINDS:
+        return replace(provider, kind=name)
+    return provider
+
+
+def _with_function(
+    name: str, provider: ProviderConfig | None, function: Callable[..., Any]
+) -> ProviderConfig:
+    if provider is None:
+        return ProviderConfig(kind=FUNCTION.name, function=function)
+    if provider.kind not in (None, FUNCTION.name):
+        why = f"is also a provider of kind `{provider.kind}`: rename one of the two"
+        raise BadKey(why).under(name).under("functions")
+    return replace(provider, kind=FUNCTION.name, function=function)

@@ -1,0 +1,255 @@
+"""The small sections: retry, guard, breaker, concurrency, holds, health checks, logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from msgspec import field
+
+from understudy.config.faults import BadKey
+from understudy.config.section import Section
+from understudy.config.values import Amount, Count, CountOrZero, Seconds, SecondsOrZero, Share
+from understudy_actors.domain.outcome import ErrorClass
+
+BackoffKind: TypeAlias = Literal["exponential", "linear"]
+BreakerPreset: TypeAlias = Literal["default", "classic", "expire"]
+
+
+class Switchable(Section, frozen=True, kw_only=True):
+    """A section that `false` switches off and `true` takes as it is.
+
+    Attributes:
+        enabled: Whether it works at all.
+    """
+
+    should: ClassVar[str] = "a table, true or false"
+
+    enabled: bool = True
+
+    @classmethod
+    def expand(cls, value: object) -> Mapping[Any, object] | None:
+        """Read `true` and `false`."""
+        return {"enabled": value} if isinstance(value, bool) else super().expand(value)
+
+
+class BudgetConfig(Section, frozen=True, kw_only=True):
+    """Tokens for retries on the same provider; first attempts and failovers never need one.
+
+    Attributes:
+        ratio: Tokens gained for each accepted request.
+        per_second: Tokens gained each second.
+        cap: Tokens at most.
+        start: Tokens at the start.
+    """
+
+    title: ClassVar[str] = "a retry budget"
+
+    ratio: Share = 0.2
+    per_second: Amount = 0.2
+    cap: Amount = 20.0
+    start: Amount = 10.0
+
+    def check(self) -> None:
+        """The start fits under the cap."""
+        if self.start > self.cap:
+            raise BadKey(f"is {self.start:g}: it must not exceed `cap`, {self.cap:g}", "start")
+
+
+class GuardConfig(Switchable, frozen=True, kw_only=True):
+    """Keeps failovers from overrunning the next target: one bucket of tokens for each endpoint.
+
+    Attributes:
+        enabled: False lets every failover through.
+        max: Tokens at most, and at the start.
+        floor: Requests fail over onto a target only while it has more than this.
+        fail: Tokens lost for each failure.
+        ok: Tokens gained for each success.
+    """
+
+    title: ClassVar[str] = "a failover guard"
+
+    max: Amount = 10.0
+    floor: Amount = 5.0
+    fail: Amount = 1.0
+    ok: Amount = 0.1
+
+    def check(self) -> None:
+        """A full bucket lets failovers through."""
+        if self.floor >= self.max:
+            raise BadKey(f"is {self.floor:g}: it must be less than `max`, {self.max:g}", "floor")
+
+
+class RetryConfig(Section, frozen=True, kw_only=True):
+    """Retries on the same provider, for all of them; `providers.NAME.retry` overrides it.
+
+    Attributes:
+        attempts: Retries on one endpoint within one request, at most; 0 for none.
+        kind: How waits grow: exponential (base, 2·base, 4·base, ...) or linear (base, 2·base, ...).
+        base: The first wait.
+        cap: The longest wait.
+        jitter: full draws each wait between zero and its value; none waits exactly that long.
+        patience: Under the priority strategy, a `Retry-After` up to this is waited for before
+            failing over.
+        budget: Bounds retries over all requests.
+        guard: Bounds failovers onto one target; false for no bound.
+    """
+
+    title: ClassVar[str] = "retry"
+
+    attempts: CountOrZero = 4
+    kind: BackoffKind = "exponential"
+    base_s: Seconds = field(default=1.0, name="base")
+    cap_s: Seconds = field(default=20.0, name="cap")
+    jitter: Literal["full", "none"] = "full"
+    patience_s: SecondsOrZero = field(default=2.5, name="patience")
+    budget: BudgetConfig = BudgetConfig()
+    guard: GuardConfig = GuardConfig()
+
+    def check(self) -> None:
+        """The first wait fits under the cap."""
+        if self.base_s > self.cap_s:
+            raise BadKey(
+                f"is {self.base_s:g} s: it must not exceed `cap`, {self.cap_s:g} s", "base"
+            )
+
+
+class ProviderRetryConfig(Section, frozen=True, kw_only=True):
+    """Retries on this one provider; what is left out is taken from `retry`.
+
+    Attributes:
+        attempts: Retries on one endpoint within one request, at most; 0 for none.
+        kind: How waits grow: exponential or linear.
+        base: The first wait.
+        cap: The longest wait.
+        on: The only error classes to retry here, e.g. timeout, server; silent must be named to be
+            retried.
+    """
+
+    title: ClassVar[str] = "a provider's retry"
+
+    attempts: CountOrZero | None = None
+    kind: BackoffKind | None = None
+    base_s: Seconds | None = field(default=None, name="base")
+    cap_s: Seconds | None = field(default=None, name="cap")
+    on: tuple[ErrorClass, ...] | None = None
+
+    def check(self) -> None:
+        """The first wait fits under the cap, and our own doing is nothing to retry."""
+        if self.base_s is not None and self.cap_s is not None and self.base_s > self.cap_s:
+            raise BadKey(
+                f"is {self.base_s:g} s: it must not exceed `cap`, {self.cap_s:g} s", "base"
+            )
+        for place, each in enumerate(self.on or ()):
+            if each in NOT_OURS_TO_SET:
+                raise BadKey(f'is "{each}", which is never retried').under(place).under("on")
+
+
+NOT_OURS_TO_SET = frozenset({ErrorClass.CANCELLED, ErrorClass.INTERNAL})
+"""Error classes that no provider can cause."""
+
+
+class ConcurrencyConfig(Section, frozen=True, kw_only=True):
+    """Attempts in flight at once for each endpoint; the limit adapts to the provider's refusals.
+
+    A whole number is a cap to start at: `concurrency = 8`.
+
+    Attributes:
+        initial: The limit at the start; left out, 8 or as near to it as the other two allow.
+        min: It never falls below this.
+        max: It never rises above this.
+    """
+
+    title: ClassVar[str] = "concurrency"
+    should: ClassVar[str] = "a whole number, 1 or more, or a table with initial, min, max"
+
+    initial: Count | None = None
+    min: Count = 1
+    max: Count = 256
+
+    @classmethod
+    def expand(cls, value: object) -> Mapping[Any, object] | None:
+        """Read a whole number as the cap."""
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return {"initial": value, "max": value}
+        return super().expand(value)
+
+    def check(self) -> None:
+        """min ≤ initial ≤ max."""
+        if self.min > self.max:
+            raise BadKey(f"is {self.min}: it must not exceed `max`, {self.max}", "min")
+        if not self.min <= self.start <= self.max:
+            bounds = f"`min` ({self.min}) and `max` ({self.max})"
+            raise BadKey(f"is {self.start}: it must lie between {bounds}", "initial")
+
+    @property
+    def start(self) -> int:
+        """The limit at the start."""
+        return self.initial if self.initial is not None else max(self.min, min(8, self.max))
+
+
+class HoldConfig(Section, frozen=True, kw_only=True):
+    """How long a provider is left alone after an error that only a person or time can mend.
+
+    Attributes:
+        credit: After credit or quota ran out.
+        auth: After the key was refused.
+        model: After the provider did not know the model.
+    """
+
+    title: ClassVar[str] = "hold"
+
+    credit_s: Seconds = field(default=300.0, name="credit")
+    auth_s: Seconds = field(default=600.0, name="auth")
+    model_s: Seconds = field(default=3600.0, name="model")
+
+
+class HealthCheckConfig(Switchable, frozen=True, kw_only=True):
+    """Free requests at an interval that show whether the provider is reachable. Off unless written.
+
+    Attributes:
+        enabled: False switches them off.
+        interval: Time between two checks.
+        timeout: Limit of one check.
+    """
+
+    title: ClassVar[str] = "health_check"
+
+    interval_s: Seconds = field(default=60.0, name="interval")
+    timeout_s: Seconds = field(default=5.0, name="timeout")
+
+    def check(self) -> None:
+        """One check is over before the next."""
+        if self.timeout_s > self.interval_s:
+            limit = f"`interval`, {self.interval_s:g} s"
+            raise BadKey(f"is {self.timeout_s:g} s: it must not exceed {limit}", "timeout")
+
+
+class LogConfig(Section, frozen=True, kw_only=True):
+    """Log lines on standard error.
+
+    Attributes:
+        level: The least important lines to write; off for none.
+        format: console for people, json for machines.
+    """
+
+    title: ClassVar[str] = "log"
+
+    level: Literal["debug", "info", "warning", "error", "off"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class ComplexityConfig(Section, frozen=True, kw_only=True):
+    """Which strategy orders the candidates of simple, medium and complex tasks.
+
+    Attributes:
+        simple: Fast and cheap first, unless told otherwise.
+        medium: Left out: as every other request.
+        complex: Best quality first, unless told otherwise.
+    """
+
+    title: ClassVar[str] = "complexity"
+
+    simple: str = "economy"
+    medium: str | None = None
+    complex: str = "best_quality"

@@ -1,0 +1,151 @@
+"""Opening and closing an engine: what starts first stops last, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, cast
+
+import trio
+
+from understudy.adapters.registry import Registry
+from understudy.assembly import Parts, StrategyMaker, assemble
+from understudy.config import Config, discover, find
+from understudy.engine import Engine
+from understudy.inspection import keep_checking
+from understudy.ports import Ports
+from understudy.telemetry.log import log_to_stderr
+from understudy.transport.factory import default_transport, list_models
+from understudy.transport.http import Transport
+from understudy_actors.dispatcher.strategies import Strategy
+from understudy_actors.runtime.actor import Ref
+
+DRAIN_S: Final = 10.0
+"""How long a closing engine waits for the requests under way."""
+LAST_WORD_S: Final = 2.0
+"""How long cancelled attempts have to settle."""
+
+
+class open_engine:  # noqa: N801  used like the function it replaces: `async with open_engine(...)`
+    """Open an engine for the length of an `async with` block.
+
+    Args:
+        config: A path, a dict, a `Config`; None takes the file in UNDERSTUDY_CONFIG, else discovers the
+            providers whose keys stand in the environment and the servers on this machine.
+        functions: The user's own functions as providers, by name.
+        strategies: The user's own strategies: instances, or what makes one, by name.
+        registry: Kinds of adapters, if there are more than the built-in ones.
+        ports: Clock, ids and randomness, for simulations.
+        transport: What moves bytes, for simulations.
+        environ: Where keys and settings are read from.
+        drain_s: How long a closing engine waits for requests under way, in seconds.
+
+    Raises:
+        ConfigError: On entering: the configuration cannot run.
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Mapping[str, Any] | Config | None = None,
+        *,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        strategies: Mapping[str, Strategy | StrategyMaker] | None = None,
+        registry: Registry | None = None,
+        ports: Ports | None = None,
+        transport: Transport | None = None,
+        environ: Mapping[str, str] | None = None,
+        drain_s: float = DRAIN_S,
+    ) -> None:
+        self._source = config
+        self._functions = functions
+        self._strategies = {n: _maker(s) for n, s in (strategies or {}).items()}
+        self._registry = registry or Registry()
+        self._ports = ports
+        self._transport = transport
+        self._environ = environ if environ is not None else os.environ
+        self._drain_s = drain_s
+        self._failure: Exception | None = None
+        self._nursery_manager: Any = None
+        self._nursery: trio.Nursery | None = None
+        self._parts: Parts | None = None
+
+    async def __aenter__(self) -> Engine:
+        transport = self._transport or default_transport()
+        config = find(self._source, self._environ, functions=self._functions)
+        if config is None:
+            config = await discover(self._environ, list_models(transport))
+        parts = self._parts = assemble(
+            config,
+            ports=self._ports or Ports(),
+            transport=transport,
+            environ=self._environ,
+            strategies=self._strategies,
+            registry=self._registry,
+            escalate=self._escalate,
+        )
+        log_to_stderr(parts.trace, config.log)
+        self._nursery_manager = trio.open_nursery()
+        nursery = self._nursery = await self._nursery_manager.__aenter__()
+        nursery.start_soon(parts.wheel.run, parts.ports.clock, name="understudy timers")
+        for name, provider in config.providers.items():
+            if provider.health_check is not None and provider.enabled:
+                nursery.start_soon(
+                    keep_checking, parts, name, provider.health_check, name=f"check {name}"
+                )
+        return Engine(parts)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        parts, nursery = self._parts, self._nursery
+        assert parts is not None
+        assert nursery is not None
+        drain_s = 0.0 if error is not None else self._drain_s
+        with trio.CancelScope(shield=True):
+            await close(parts, drain_s)
+        nursery.cancel_scope.cancel()
+        await self._nursery_manager.__aexit__(None, None, None)
+        if self._failure is not None:
+            raise self._failure
+
+    def _escalate(self, ref: Ref, error: Exception) -> None:
+        """An actor that the engine cannot do without crashes again and again: end the block."""
+        self._failure = error
+        error.add_note(f"{ref.name} crashed too often: the engine cannot go on without it")
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+
+async def close(parts: Parts, drain_s: float) -> None:
+    """Refuse new work, let what is under way finish, cancel what is left, stop in reverse order."""
+    flights = parts.wiring.flights
+    flights.closing = True
+    await _idle(parts, drain_s)
+    for scope in list(flights.scopes):
+        scope.cancel()
+    await _idle(parts, LAST_WORD_S)
+    parts.system.stop()
+    await _idle(parts, LAST_WORD_S)
+    await parts.transport.aclose()
+
+
+async def _idle(parts: Parts, timeout_s: float) -> None:
+    """Wait until no request is under way, but not longer than `timeout_s`."""
+    flights = parts.wiring.flights
+    if not flights.running:
+        return
+    flights.idle = trio.Event()
+    with trio.move_on_after(timeout_s):
+        await flights.idle.wait()
+
+
+def _maker(strategy: Strategy | StrategyMaker) -> StrategyMaker:
+    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
+        return cast(StrategyMaker, strategy)
+    only = strategy
+    return lambda: only

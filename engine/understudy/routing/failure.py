@@ -1,0 +1,37 @@
+"""Turns whatever an attempt raised into one typed error of ours."""
+
+from __future__ import annotations
+
+from understudy_actors.domain.candidate import EndpointSpec
+from understudy_actors.domain.errors import AdapterFailed, ProviderError, provider_error
+from understudy_actors.domain.outcome import ErrorClass
+
+
+def typed(error: Exception, spec: EndpointSpec) -> ProviderError:
+    """The typed error for what an attempt at `spec` raised.
+
+    The text of foreign exceptions is left out: it may hold a key or a prompt. The exception itself is
+    the cause, for whoever debugs the code that raised it.
+    """
+    if isinstance(error, ProviderError):
+        error.provider, error.model = spec.provider, spec.model
+        return error
+    failed = AdapterFailed(
+        f"{spec.name}: the code that serves it raised {type(error).__name__}. "
+        "Read the error's cause, and mend it.",
+        provider=spec.provider,
+        model=spec.model,
+    )
+    failed.__cause__ = error
+    return failed
+
+
+def silent(spec: EndpointSpec, elapsed_s: float) -> ProviderError:
+    """The error for an attempt that ran into its own limit."""
+    return provider_error(
+        ErrorClass.SILENT,
+        f"{spec.name} did not answer within {elapsed_s:.2f} s. Raise its `timeout`, "
+        "or the request's, if that is too short for it.",
+        provider=spec.provider,
+        model=spec.model,
+    )

@@ -1,0 +1,254 @@
+"""The request loop: from the first decision to exactly one outcome, in the caller's own task.
+
+It decides nothing itself: the dispatcher says whom to ask and what follows a failure, the provider says
+whether it may be asked now.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+
+from understudy.adapters.base import Reply
+from understudy.routing.attempt import attempt
+from understudy.routing.endings import exhausted, nobody, shutting_down
+from understudy.routing.wiring import Call, Wiring
+from understudy_actors.dispatcher.flight import Decision, Flight
+from understudy_actors.dispatcher.messages import Failed, Left, Rank, Step, WaitForSlot
+from understudy_actors.dispatcher.retry import Failure, Move
+from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.errors import ProviderError
+from understudy_actors.domain.events import (
+    AttemptAdmitted,
+    AttemptRefused,
+    Decided,
+    FailedOver,
+    RetryScheduled,
+)
+from understudy_actors.provider.gate import Refusal
+from understudy_actors.provider.messages import Admit, Permit
+from understudy_actors.runtime.errors import ActorError, ActorStopped, DeadlineExceeded
+
+SHARE_LEFT = 0.5
+"""While somebody else could still be asked, one attempt may use this share of the time left, so that
+one silent provider cannot eat the whole of it."""
+
+
+async def serve(
+    wiring: Wiring, flight: Flight, call: Call | None = None
+) -> tuple[Reply, Candidate]:
+    """Ask candidates until one answers; returns its reply.
+
+    Args:
+        wiring: The engine's.
+        flight: The request, accepted and stamped.
+        call: Makes each attempt instead of the endpoint's own adapter.
+
+    Raises:
+        UnderstudyError: Nobody answered; see `endings`.
+    """
+    decision: Decision = await _ask(wiring, flight, Rank(flight))
+    try:
+        while True:
+            _tell_decided(wiring, flight, decision)
+            seat = _seat(wiring, flight, decision)
+            if seat is None:
+                decision = await _wait_in_line(wiring, flight, decision)
+                continue
+            candidate, permit, timeout_s = seat
+            made_by = call or wiring.calls[candidate.index]
+            answer = await attempt(wiring, flight, candidate, permit, made_by, timeout_s)
+            if isinstance(answer, Reply):
+                return answer, candidate
+            decision = await _go_on(wiring, flight, candidate, answer)
+    finally:
+        if flight.ticket:
+            wiring.dispatcher.tell(Left(flight))
+
+
+async def _go_on(
+    wiring: Wiring, flight: Flight, candidate: Candidate, error: ProviderError
+) -> Decision:
+    """What to do after a failure: waits if it must, raises if this is the end."""
+    flight.last_error = error
+    failure = Failure(
+        error=error.kind,
+        retry_after_s=error.retry_after_s,
+        ready_at=candidate.shut_until,
+        min_useful_s=candidate.health.min_useful_s,
+    )
+    step: Step = await _ask(wiring, flight, Failed(flight, candidate, failure))
+    if step.move is Move.END:
+        last = flight.decisions[-1] if flight.decisions[-1].left_out else step.decision
+        raise exhausted(flight, error, last, step.why, wiring.clock.now())
+    if step.move is Move.ELSEWHERE:
+        assert step.decision is not None
+        flight.retries_here = 0
+        if wiring.trace.on and step.decision.ranked:
+            wiring.trace.emit(
+                FailedOver(
+                    at_s=wiring.clock.now(),
+                    request=flight.id,
+                    source=candidate.name,
+                    target=step.decision.ranked[0].name,
+                    why=error.kind.value,
+                )
+            )
+        return step.decision
+    await _pause(wiring, flight, candidate, step)
+    flight.retries_here += 1
+    before = flight.decisions[-1]
+    return Decision(wiring.clock.now(), before.strategy, before.route, (candidate,), {})
+
+
+async def _pause(wiring: Wiring, flight: Flight, candidate: Candidate, step: Step) -> None:
+    now = wiring.clock.now()
+    if wiring.trace.on:
+        wiring.trace.emit(
+            RetryScheduled(
+                at_s=now,
+                request=flight.id,
+                endpoint=candidate.name,
+                wait_s=step.wait_s,
+                why="retry",
+            )
+        )
+    scopes = wiring.flights.scopes
+    with trio.CancelScope() as scope:
+        scopes[scope] = None
+        try:
+            await trio.sleep_until(now + step.wait_s)
+        finally:
+            del scopes[scope]
+    if wiring.flights.closing:
+        raise shutting_down()
+    flight.wait_s += wiring.clock.now() - now
+
+
+def _seat(
+    wiring: Wiring, flight: Flight, decision: Decision
+) -> tuple[Candidate, Permit, float] | None:
+    """Take a permit from the first candidate that gives one; note the refusals of the others."""
+    ranked = decision.ranked
+    for position, candidate in enumerate(ranked):
+        now = wiring.clock.now()
+        timeout_s = _attempt_timeout_s(flight, candidate, now, position + 1 < len(ranked))
+        number = wiring.flights.next_attempt()
+        try:
+            answer: Permit | Refusal = wiring.providers[candidate.index].ask_now(
+                Admit(number, candidate.name, timeout_s)
+            )
+        except ActorError as error:
+            answer = Refusal(error.retry_at, f"its actor is {error.why}")
+        if isinstance(answer, Permit):
+            wiring.flights.permits[number] = answer
+            if candidate not in flight.tried:
+                flight.tried.append(candidate)
+            if flight.ticket:
+                wiring.dispatcher.tell(Left(flight))
+                flight.ticket = 0
+            _tell_admitted(wiring, flight, candidate, answer)
+            return candidate, answer, timeout_s
+        _note_refusal(wiring, flight, decision, candidate, answer, now)
+    return None
+
+
+def _attempt_timeout_s(flight: Flight, candidate: Candidate, now: float, others: bool) -> float:
+    left_s = flight.deadline - now
+    limit_s = min(candidate.spec.timeout_s, left_s)
+    if not others or len(flight.attempts) + 1 >= flight.max_attempts:
+        return limit_s
+    return min(limit_s, max(candidate.health.min_useful_s, left_s * SHARE_LEFT))
+
+
+def _note_refusal(
+    wiring: Wiring,
+    flight: Flight,
+    decision: Decision,
+    candidate: Candidate,
+    refusal: Refusal,
+    now: float,
+) -> None:
+    decision.left_out[candidate.name] = refusal.why
+    if refusal.why is NO_SLOT:
+        decision.can_wait = True
+    elif refusal.retry_at is not None:
+        decision.retry_at = min(refusal.retry_at, decision.retry_at or refusal.retry_at)
+    if wiring.trace.fine:
+        wiring.trace.emit_fine(
+            AttemptRefused(
+                at_s=now,
+                request=flight.id,
+                endpoint=candidate.name,
+                reason=refusal.why,
+                retry_at=refusal.retry_at,
+            )
+        )
+
+
+async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> Decision:
+    """Everybody who could serve is busy: wait for a slot, then decide anew."""
+    now = wiring.clock.now()
+    if not decision.can_wait:
+        raise _unserved(flight, decision, now, None)
+    if wiring.trace.on:
+        wiring.trace.emit(
+            RetryScheduled(at_s=now, request=flight.id, endpoint="", wait_s=0.0, why="slot")
+        )
+    try:
+        await wiring.dispatcher.ask(WaitForSlot(flight), flight.deadline)
+    except ActorStopped:
+        raise shutting_down() from None
+    except DeadlineExceeded:
+        why = "no slot became free before the deadline"
+        raise _unserved(flight, decision, wiring.clock.now(), why) from None
+    flight.wait_s += wiring.clock.now() - now
+    again: Decision = await _ask(wiring, flight, Rank(flight))
+    return again
+
+
+def _unserved(flight: Flight, decision: Decision, now: float, why: str | None) -> Exception:
+    if not flight.attempts:
+        return nobody(flight, decision, now, why)
+    last = flight.last_error
+    assert last is not None
+    return exhausted(flight, last, decision, why or "nobody else can be asked", now)
+
+
+async def _ask(wiring: Wiring, flight: Flight, message: Any) -> Any:
+    """Ask the dispatcher, in this very turn if it is up, else as soon as it is up again."""
+    try:
+        return wiring.dispatcher.ask_now(message)
+    except ActorStopped:
+        raise shutting_down() from None
+    except ActorError:
+        return await wiring.dispatcher.ask(message, flight.deadline)
+
+
+def _tell_decided(wiring: Wiring, flight: Flight, decision: Decision) -> None:
+    if wiring.trace.fine:
+        wiring.trace.emit_fine(
+            Decided(
+                at_s=decision.at_s,
+                request=flight.id,
+                strategy=decision.strategy,
+                ranked=tuple(c.name for c in decision.ranked),
+                left_out=decision.reasons(),
+            )
+        )
+
+
+def _tell_admitted(wiring: Wiring, flight: Flight, candidate: Candidate, permit: Permit) -> None:
+    if wiring.trace.fine:
+        wiring.trace.emit_fine(
+            AttemptAdmitted(
+                at_s=permit.taken_at,
+                attempt=permit.attempt,
+                request=flight.id,
+                endpoint=candidate.name,
+                generation=permit.generation,
+                probe=permit.probe or permit.domain_probe,
+                wait_s=flight.wait_s,
+            )
+        )

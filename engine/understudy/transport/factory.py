@@ -1,0 +1,55 @@
+"""The transport that production uses, and the one question that discovery asks through it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from understudy.transport.http import HttpRequest, HttpResponse, Transport
+
+
+class LazyTransport:
+    """httpx, imported and opened with the first request: an engine that sends none pays nothing."""
+
+    def __init__(self) -> None:
+        self._real: Transport | None = None
+
+    async def send(self, provider: str, request: HttpRequest) -> HttpResponse:
+        """Send; see `Transport.send`."""
+        if self._real is None:
+            from understudy.transport.httpx_transport import HttpxTransport
+
+            self._real = HttpxTransport()
+        return await self._real.send(provider, request)
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._real is not None:
+            await self._real.aclose()
+
+
+def default_transport() -> Transport:
+    """A transport of one's own for each engine."""
+    return LazyTransport()
+
+
+def list_models(transport: Transport) -> Callable[[str], Awaitable[Sequence[str] | None]]:
+    """Asks a server at a base URL for its models; None if none answers there."""
+
+    async def probe(url: str) -> Sequence[str] | None:
+        response = await transport.send("discovery", HttpRequest("GET", f"{url}/models", {}))
+        if response.status != 200:
+            return None
+        listed = msgspec.json.decode(response.body, type=_Models)
+        return [each.id for each in listed.data]
+
+    return probe
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]

@@ -1,0 +1,131 @@
+"""The healthy answer to a request, in the wire format of its path."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Final
+
+from understudy_sim.mock import anthropic, openai
+from understudy_sim.mock.requests import (
+    Body,
+    ChatRequest,
+    EmbeddingRequest,
+    ImageRequest,
+    MessagesRequest,
+    ModelsRequest,
+    count_tokens,
+    prompt_length,
+)
+from understudy_sim.mock.settings import Behaviour, FixedUsage
+from understudy_sim.mock.wire import EVENTS, Answer, Hint, Origin, Tokens, Wire
+
+_WIRES: Final[dict[Wire, ModuleType]] = {"openai": openai, "anthropic": anthropic}
+_IMAGE_TOKENS: Final = 272
+_NO_HINT: Final = Hint()
+_BY_STATUS: Final = {
+    401: "auth",
+    402: "credit_hard",
+    403: "permission",
+    404: "not_found",
+    405: "method",
+    413: "too_large",
+    429: "rate_limit",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
+}
+
+
+def error(
+    origin: Origin, problem: str, hint: Hint = _NO_HINT, message: str | None = None
+) -> Answer:
+    """An error answer of the kind `problem`, in the wire format of `origin`."""
+    answer: Answer = _WIRES[origin.wire].error(origin, problem, hint, message=message)
+    return answer
+
+
+def error_of_status(origin: Origin, status: int, hint: Hint) -> Answer:
+    """An error answer with exactly this status, and the body that fits it best."""
+    problem = _BY_STATUS.get(status, "bad_request" if status < 500 else "server")
+    answer: Answer = _WIRES[origin.wire].error(origin, problem, hint, status=status)
+    return answer
+
+
+def reply(
+    request: Body,
+    origin: Origin,
+    behaviour: Behaviour,
+    models: tuple[str, ...],
+    tokens: Tokens | None = None,
+) -> tuple[Answer, int]:
+    """The healthy answer, and how many tokens it took to make.
+
+    Args:
+        request: The request's body.
+        origin: Where and when it is answered.
+        behaviour: How texts and token counts are made.
+        models: The names for a list of models.
+        tokens: Token counts to report, whatever the behaviour says.
+    """
+    match request:
+        case ChatRequest() | MessagesRequest():
+            return _text(request, origin, behaviour, tokens)
+        case EmbeddingRequest():
+            tokens = tokens or _usage(behaviour, request, 0)
+            inputs, base64 = request.inputs, request.encoding_format == "base64"
+            return openai.embeddings(origin, inputs, request.dimensions, base64, tokens), 0
+        case ImageRequest():
+            n = request.n or 1
+            names = ("background", "output_format", "quality", "size")
+            options = {name: str(getattr(request, name)) for name in names}
+            tokens = tokens or _usage(behaviour, request, n * _IMAGE_TOKENS)
+            return openai.images(origin, n, options, tokens), n * _IMAGE_TOKENS
+        case ModelsRequest():
+            answer: Answer = _WIRES[origin.wire].models(origin, models or ("mock-model",))
+            return answer, 0
+
+
+def _text(
+    request: ChatRequest | MessagesRequest,
+    origin: Origin,
+    behaviour: Behaviour,
+    tokens: Tokens | None,
+) -> tuple[Answer, int]:
+    text, finish = _fill(behaviour.reply, origin), "stop"
+    limit = request.limit if isinstance(request, ChatRequest) else request.max_tokens
+    if limit is not None and count_tokens(len(text)) > limit:
+        text, finish = text[: 4 * limit], "length"
+    made = count_tokens(len(text))
+    tokens = tokens or _usage(behaviour, request, made)
+    if isinstance(request, MessagesRequest):
+        if not request.stream:
+            return anthropic.messages(origin, text, tokens, finish), made
+        frames = anthropic.message_frames(origin, text, tokens, finish)
+    else:
+        if not request.stream:
+            return openai.chat(origin, text, tokens, finish), made
+        asked = request.stream_options is not None and request.stream_options.include_usage
+        frames = openai.chat_frames(origin, text, tokens if asked else None, finish)
+    pace_s = made / behaviour.tokens_per_s / len(frames) if behaviour.tokens_per_s else 0.0
+    headers = (("x-request-id" if origin.wire == "openai" else "request-id", origin.request_id),)
+    answer = Answer(headers=headers, content_type=EVENTS, frames=frames, pace_s=pace_s)
+    return answer, made
+
+
+def _fill(template: str, origin: Origin) -> str:
+    # Not str.format: a template is a stranger's text, and may hold braces of its own.
+    return (
+        template.replace("{provider}", origin.provider)
+        .replace("{model}", origin.model)
+        .replace("{n}", str(origin.n))
+    )
+
+
+def _usage(behaviour: Behaviour, request: Body, made: int) -> Tokens | None:
+    match behaviour.usage:
+        case "missing":
+            return None
+        case FixedUsage(input_tokens=given, output_tokens=output):
+            return Tokens(given, output)
+        case "derived":
+            return Tokens(count_tokens(prompt_length(request)), made)

@@ -1,0 +1,140 @@
+"""Answers as values, and what both wire formats share: errors, retry hints and broken bodies."""
+
+from __future__ import annotations
+
+import math
+from email.utils import formatdate
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from understudy_sim.fault_kinds import MalformedVariant, RetryAfter
+
+Wire: TypeAlias = Literal["openai", "anthropic"]
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+HUGE_S: Final = 31_536_000.0
+JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream; charset=utf-8"
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """One HTTP answer: a `body`, or the `frames` of a stream, sent `pace_s` seconds apart."""
+
+    status: int = 200
+    headers: Headers = ()
+    content_type: str = JSON
+    body: bytes = b""
+    frames: tuple[bytes, ...] = ()
+    pace_s: float = 0.0
+
+    @property
+    def payload(self) -> bytes:
+        """Everything that follows the headers, without its framing."""
+        return self.body or b"".join(self.frames)
+
+
+class Tokens(Struct, frozen=True):
+    """The token counts that an answer reports."""
+
+    input: int
+    output: int
+
+
+ABSURD: Final = Tokens(-7, 999_999_999_999)
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where and when an answer is made: `n` numbers the request, `wall_s` is Unix time."""
+
+    wire: Wire
+    n: int
+    provider: str
+    model: str
+    wall_s: float
+
+    @property
+    def request_id(self) -> str:
+        """The provider's own id of the request."""
+        return f"req_{self.provider}_{self.n}"
+
+
+class Hint(Struct, frozen=True):
+    """What an error tells about when to come back: nothing if `seconds` is None."""
+
+    seconds: float | None = None
+    as_date: bool = False
+    limit: int = 60
+
+    def header(self, wall_s: float) -> Headers:
+        """The Retry-After header, rounded up to a whole second as HTTP wants it."""
+        if self.seconds is None:
+            return ()
+        if self.as_date:
+            return (("retry-after", formatdate(math.ceil(wall_s + self.seconds), usegmt=True)),)
+        return (("retry-after", str(math.ceil(self.seconds))),)
+
+
+def hint(retry_after: RetryAfter, ends_in_s: float, limit: float | None = None) -> Hint:
+    """What a fault says of its end, which really comes in `ends_in_s` seconds."""
+    seconds: float | None
+    match retry_after:
+        case "missing":
+            seconds = None
+        case "truth" | "date":
+            seconds = ends_in_s
+        case "zero":
+            seconds = 0.0
+        case "huge":
+            seconds = HUGE_S
+        case "lying":
+            seconds = ends_in_s / 10
+        case _:
+            seconds = retry_after
+    return Hint(seconds, retry_after == "date", max(1, int(limit or 60)))
+
+
+def json_answer(data: object, status: int = 200, headers: Headers = ()) -> Answer:
+    """An answer with a JSON body."""
+    return Answer(status=status, headers=headers, body=msgspec.json.encode(data))
+
+
+def event(data: object, name: str | None = None) -> bytes:
+    """One server-sent event."""
+    head = f"event: {name}\n".encode() if name else b""
+    return head + b"data: " + msgspec.json.encode(data) + b"\n\n"
+
+
+def pieces(text: str) -> list[str]:
+    """`text` word by word, as a stream delivers it; joined they are `text` again."""
+    words = text.split(" ")
+    return [words[0], *(f" {word}" for word in words[1:])] if text else []
+
+
+_HTML: Final = (
+    b"<!DOCTYPE html><html><head><title>Bad gateway</title></head>"
+    b"<body><h1>The origin web server is not reachable</h1></body></html>"
+)
+
+
+def malformed(variant: MalformedVariant, healthy: Answer, error: Answer) -> Answer:
+    """A 200 with a broken body, made of the `healthy` answer or of an `error`'s body."""
+    streamed = bool(healthy.frames)
+    match variant:
+        case "html":
+            broken, content_type = _HTML, "text/html; charset=utf-8"
+        case "empty":
+            broken, content_type = b"", healthy.content_type
+        case "truncated_json":
+            whole = healthy.payload
+            broken, content_type = whole[: len(whole) * 2 // 3], healthy.content_type
+        case "wrong_type":
+            broken, content_type = b"42", healthy.content_type
+        case "error_in_200":
+            broken, content_type = error.body, healthy.content_type
+        case "absurd_usage":
+            return healthy
+    if streamed and variant in {"wrong_type", "error_in_200"}:
+        broken = b"data: " + broken + b"\n\n"
+    return Answer(headers=healthy.headers, content_type=content_type, body=broken)
