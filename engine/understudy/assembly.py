@@ -112,7 +112,7 @@ def assemble(
     targets = {
         c.name: _target(c, config, environ)
         for c in candidates
-        if isinstance(adapters[c.spec.provider], WireAdapter)
+        if isinstance(adapters[c.spec.provider], WireAdapter) and c.spec.enabled
     }
     calls = [_call(c, adapters, targets, transport, ports) for c in candidates]
     wiring = Wiring(
@@ -223,6 +223,12 @@ def _target(candidate: Candidate, config: Config, environ: Mapping[str, str]) ->
     )
 
 
+def _unused(candidate: Candidate) -> Target:
+    """A disabled provider needs no key: nothing is ever sent to it."""
+    spec = candidate.spec
+    return Target(provider=spec.provider, model=spec.model, base_url="")
+
+
 def _call(
     candidate: Candidate,
     adapters: Mapping[str, Adapter],
@@ -232,7 +238,8 @@ def _call(
 ) -> Call:
     adapter = adapters[candidate.spec.provider]
     if isinstance(adapter, WireAdapter):
-        return over_wire(adapter, targets[candidate.name], transport, ports.clock)
+        target = targets.get(candidate.name) or _unused(candidate)
+        return over_wire(adapter, target, transport, ports.clock)
     return in_process(adapter, candidate.spec.model)
 
 

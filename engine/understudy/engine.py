@@ -89,7 +89,8 @@ class Engine:
     ) -> Fallback:
         """Run the caller's own function with one candidate after another until one succeeds.
 
-        `function` (sync or async) is called with a `Choice`, then `args` and `kwargs`. What it raises
+        `function` (sync or async) is called with a `Choice`, then `args` and `kwargs`. What it
+        raises
         fails that attempt: timeouts and connection errors as such, errors of `understudy` as
         themselves, anything else as a fault of the provider.
 
@@ -338,7 +339,7 @@ class Engine:
             self._end(flight, status, result)
 
     def _end(self, flight: Flight, status: str, result: Result | None) -> None:
-        now = self._clock.now()
+        now = flight.ended_at if status == "ok" else self._clock.now()
         if self._trace.on:
             self._trace.emit(
                 RequestOutcome(
@@ -367,7 +368,7 @@ class Engine:
             provider=spec.provider,
             model=spec.model,
             request_id=flight.id,
-            elapsed_s=self._clock.now() - flight.accepted_at,
+            elapsed_s=flight.ended_at - flight.accepted_at,
             cost_usd=_total_usd(flight),
             usage=reply.usage or Usage(flight.input_tokens, flight.output_tokens, estimated=True),
             attempts=attempts,
@@ -442,6 +443,9 @@ def _total_usd(flight: Flight) -> float | None:
 
     A failed attempt of unknown cost is left out: it stands as unknown in `attempts`.
     """
-    if not flight.attempts or flight.attempts[-1].cost_usd is None:
+    attempts = flight.attempts
+    if not attempts or attempts[-1].cost_usd is None:
         return None
-    return sum(each.cost_usd or 0.0 for each in flight.attempts)
+    if len(attempts) == 1:
+        return attempts[0].cost_usd
+    return sum(each.cost_usd or 0.0 for each in attempts)

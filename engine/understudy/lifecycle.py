@@ -19,7 +19,7 @@ from understudy.ports import Ports
 from understudy.telemetry.log import log_to_stderr
 from understudy.transport.factory import default_transport, list_models
 from understudy.transport.http import Transport
-from understudy_actors.dispatcher.strategies import Strategy
+from understudy_actors.dispatcher.strategies import BUILT_IN, Strategy
 from understudy_actors.runtime.actor import Ref
 
 DRAIN_S: Final = 10.0
@@ -28,11 +28,12 @@ LAST_WORD_S: Final = 2.0
 """How long cancelled attempts have to settle."""
 
 
-class open_engine:  # noqa: N801  used like the function it replaces: `async with open_engine(...)`
+class open_engine:
     """Open an engine for the length of an `async with` block.
 
     Args:
-        config: A path, a dict, a `Config`; None takes the file in UNDERSTUDY_CONFIG, else discovers the
+        config: A path, a dict, a `Config`; None takes the file in UNDERSTUDY_CONFIG, else discovers
+        the
             providers whose keys stand in the environment and the servers on this machine.
         functions: The user's own functions as providers, by name.
         strategies: The user's own strategies: instances, or what makes one, by name.
@@ -73,7 +74,12 @@ class open_engine:  # noqa: N801  used like the function it replaces: `async wit
 
     async def __aenter__(self) -> Engine:
         transport = self._transport or default_transport()
-        config = find(self._source, self._environ, functions=self._functions)
+        config = find(
+            self._source,
+            self._environ,
+            functions=self._functions,
+            strategies={*BUILT_IN, *self._strategies},
+        )
         if config is None:
             config = await discover(self._environ, list_models(transport))
         parts = self._parts = assemble(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 import trio
 
@@ -53,7 +53,7 @@ class EventStream:
             await self._arrived.wait()
         return self._waiting.popleft()
 
-    def __enter__(self) -> EventStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

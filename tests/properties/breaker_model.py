@@ -66,7 +66,10 @@ class BreakerModel:
 
     def view(self, now: float) -> View:
         """What is to be seen at `now`."""
-        era = self.eras(now)[-1]
+        return self.view_of(self.eras(now)[-1], now)
+
+    def view_of(self, era: Era, now: float) -> View:
+        """What is to be seen of the era of `now`."""
         leases = self._leases(era)
         refusal, retry_at = self._refusal(era, leases)
         outcomes = [each.verdict for each in era.entries if each.what == "counted"]

@@ -72,7 +72,8 @@ BREAKER: Final = _in(
     (
         "void keeps the slot",
         "if self._probes.pop(permit, None) is None:",
-        "if (verdict is _VOID and permit in self._probes) or (\n            self._probes.pop(permit, None) is None\n        ):",
+        "if (self._probes.get(permit) if verdict is _VOID else self._probes.pop(permit, None))"
+        " is None:",
     ),
     ("void is inconclusive", "if verdict is _VOID:", "if False:"),
     (
@@ -128,7 +129,7 @@ BREAKER: Final = _in(
         "if True:\n            return self._settle",
     ),
     (
-        "a second release frees another's lease",
+        "the return of one probe forgets the other's lease",
         "self._due = min(self._probes.values(), default=math.inf)",
         "self._due = math.inf",
     ),
@@ -216,7 +217,8 @@ HEALTH: Final = _in(
     "health",
     (
         "a failure is a latency sample",
-        "        if cut_off_s is not None:\n            self._bound(now, cut_off_s)\n\n    def on_other",
+        "        if cut_off_s is not None:\n            self._bound(now, cut_off_s)\n\n"
+        "    def on_other",
         "        self._base_s *= 0.9\n\n    def on_other",
     ),
     (
@@ -247,8 +249,8 @@ HEALTH: Final = _in(
     ),
     (
         "one failure weighs nothing when busy",
-        "kept = min(math.exp((self._success_seen - now) / _TAU_S), _SUCCESS_STEP)\n        self._success *= kept",
-        "kept = math.exp((self._success_seen - now) / _TAU_S)\n        self._success *= kept",
+        "        self._success *= kept\n",
+        "        self._success *= math.exp((self._success_seen - now) / _TAU_S)\n",
     ),
     (
         "impatience is failure",

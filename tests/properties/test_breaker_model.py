@@ -14,10 +14,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.properties.breaker_model import BreakerModel, Entry
+from tests.properties.breaker_model import BreakerModel, Entry, Era, View
 from understudy_actors.domain.outcome import Verdict
 from understudy_actors.provider import breaker
 from understudy_actors.provider.policy import DEFAULT, BreakerPolicy, classic
+from understudy_actors.provider.transitions import State
 
 # Powers of two throughout, so that sums and products of times are exact and compare as equal.
 SMALL = BreakerPolicy(
@@ -66,7 +67,6 @@ WINDOWED = BreakerPolicy(
 )
 
 VERDICTS = st.sampled_from([*Verdict, Verdict.OK, Verdict.FAIL, Verdict.FAIL])
-OUTCOMES = st.sampled_from([Verdict.OK, Verdict.FAIL, Verdict.FAIL])
 
 
 def jitter(index: int) -> float:
@@ -134,34 +134,44 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             ):
                 self.release(permit, generation, verdict, None, 0.0)
 
-        @rule(outcomes=st.lists(OUTCOMES, min_size=2, max_size=12))
-        def traffic(self, outcomes: list[Verdict]) -> None:
-            for verdict in outcomes:
-                if self.agree().refusal is None:
-                    self.attempt(2.0)
-                    permit, generation = self.lent.pop()
-                    self.release(permit, generation, verdict, None, 1.0)
+        @rule(verdicts=st.lists(VERDICTS, min_size=2, max_size=12))
+        def traffic(self, verdicts: list[Verdict]) -> None:
+            for verdict in verdicts:
+                self.once(verdict)
+            self.agree()
 
-        @precondition(lambda self: self.model.view(self.now).refusal != "isolated")
         @rule()
         def break_and_wait(self) -> None:
             for _ in range(50):
-                if self.breaker.check(self.now) is not None:
+                if not self.once(Verdict.FAIL):
                     break
-                self.permits += 1
-                generation = self.breaker.admit(self.now, self.permits, 2.0)
-                self.model.log.append(Entry(self.now, "admit", self.permits, timeout=2.0))
-                self.release(self.permits, generation, Verdict.FAIL, None, 0.0)
             self.wait_until_something_is_due(0.0)
 
-        @precondition(lambda self: self.breaker.state.value == "half-open")
-        @rule(verdict=VERDICTS, duration=st.sampled_from([0.0, 16.0, 512.0]))
-        def probe(self, verdict: Verdict, duration: float) -> None:
-            if self.agree().refusal is None:
-                self.attempt(2.0)
-                permit, generation = self.lent.pop()
-                self.back.append((permit, generation))
-                self.release(permit, generation, verdict, None, duration)
+        @precondition(lambda self: self.breaker.state is State.HALF_OPEN)
+        @rule(
+            verdicts=st.lists(VERDICTS, min_size=1, max_size=4) | VERDICTS.map(lambda v: [v] * 3),
+            retry_after=st.sampled_from([None, 8.0, 1024.0]),
+            duration=st.sampled_from([0.0, 16.0, 512.0]),
+        )
+        def probes(
+            self, verdicts: list[Verdict], retry_after: float | None, duration: float
+        ) -> None:
+            for verdict in verdicts:
+                self.once(verdict, retry_after, duration)
+                self.agree()
+
+        @precondition(lambda self: self.breaker.state is State.HALF_OPEN)
+        @rule(timeout=st.sampled_from([0.0, 32.0]))
+        def lend_all_probes(self, timeout: float) -> None:
+            for _ in range(self.policy.max_probes):
+                self.attempt(timeout)
+
+        @precondition(lambda self: self.breaker.state is State.HALF_OPEN)
+        @rule(calm=st.sampled_from([0.0, 8.0, 16.0, 64.0]))
+        def recover(self, calm: float) -> None:
+            self.probes([Verdict.OK] * self.policy.close_after, None, 0.0)
+            self.now += calm
+            self.agree()
 
         @rule(seconds=st.sampled_from([0.25, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 64.0, 4096.0]))
         def wait(self, seconds: float) -> None:
@@ -194,6 +204,24 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.now += 1.0
                 self.agree()
 
+        def once(
+            self, verdict: Verdict, retry_after: float | None = None, duration: float = 0.0
+        ) -> bool:
+            """Admit and settle at once, if it admits; comparing is left to the caller."""
+            if self.breaker.check(self.now) is not None:
+                return False
+            self.permits += 1
+            generation = self.breaker.admit(self.now, self.permits, 2.0)
+            if self.breaker.is_probe(self.permits):
+                self.back.append((self.permits, generation))
+            self.model.log.append(Entry(self.now, "admit", self.permits, timeout=2.0))
+            said = (verdict.value, retry_after, duration)
+            self.model.log.append(Entry(self.now, "release", self.permits, generation, *said))
+            assert self.breaker.release(
+                self.now, self.permits, generation, verdict, retry_after, duration
+            )
+            return True
+
         def release(
             self,
             permit: int,
@@ -212,8 +240,9 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.model.log.append(entry)
             self.agree()
 
-        def agree(self) -> Any:
-            view, real = self.model.view(self.now), self.breaker
+        def agree(self) -> View:
+            eras, real = self.model.eras(self.now), self.breaker
+            view = self.model.view_of(eras[-1], self.now)
             refusal = real.check(self.now)
             assert (refusal and refusal.why) == view.refusal
             assert (refusal and refusal.retry_at) == view.retry_at
@@ -223,14 +252,14 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             assert real.next_at() == view.next_at
             assert real.exponent(self.now) == view.exponent
             assert real.run == view.run
-            assert {p for p in range(self.permits + 1) if real.is_probe(p)} == view.probes
+            known = {permit for permit, _ in [*self.lent, *self.back]}
+            assert {permit for permit in known if real.is_probe(permit)} == view.probes
             self.moves += real.moves
             real.moves.clear()
-            self.agree_on_transitions()
+            self.agree_on_transitions(eras)
             return view
 
-        def agree_on_transitions(self) -> None:
-            eras = self.model.eras(self.now)
+        def agree_on_transitions(self, eras: list[Era]) -> None:
             assert len(self.moves) == len(eras) - 1
             for move, before, after in zip(self.moves, eras, eras[1:], strict=False):
                 assert (move.source.value, move.target.value) == (before.state, after.state)

@@ -138,6 +138,26 @@ def holds_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         def same_error_from_long_before(self, kind: HoldKind) -> None:
             self.error(kind, None, 4096.0)
 
+        @rule(kind=st.sampled_from(LADDER), rounds=st.integers(2, 5))
+        def same_error_after_each_hold(self, kind: HoldKind, rounds: int) -> None:
+            for _ in range(rounds):
+                self.error(kind, None, None)
+                self.now = max(self.now, self.model.until(kind, self.now) or 0.0)
+
+        @rule(verdict=st.sampled_from([Verdict.OK, Verdict.OK, Verdict.FAIL]))
+        def prove(self, verdict: Verdict) -> None:
+            self.now = max([self.now, *(e for e in self.model.ends(self.now).values() if e < 1e9)])
+            before = len(self.lent)
+            self.attempt(6.0)
+            if len(self.lent) > before:
+                self.end(self.lent.pop(), verdict)
+
+        @rule()
+        def a_success_from_before(self) -> None:
+            self.holds.release(self.now, -1, Verdict.OK)
+            self.model.log.append(Said(self.now, "ok", permit=-1))
+            self.agree()
+
         @rule(timeout=st.sampled_from([0.0, 6.0]))
         def attempt(self, timeout: float) -> None:
             self.agree()
@@ -156,7 +176,9 @@ def holds_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         @precondition(lambda self: bool(self.lent))
         @rule(data=st.data(), verdict=st.sampled_from([*Verdict, Verdict.OK]))
         def settle(self, data: st.DataObject, verdict: Verdict) -> None:
-            permit = self.lent.pop(data.draw(st.integers(0, len(self.lent) - 1)))
+            self.end(self.lent.pop(data.draw(st.integers(0, len(self.lent) - 1))), verdict)
+
+        def end(self, permit: int, verdict: Verdict) -> None:
             self.holds.release(self.now, permit, verdict)
             what = "ok" if verdict is Verdict.OK else "other"
             self.model.log.append(Said(self.now, what, permit=permit))

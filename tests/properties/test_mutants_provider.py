@@ -14,7 +14,7 @@ from tests.properties.mutants_provider import MACHINES, MUTANTS
 from tests.support.mutants import Mutant
 
 BOUNDED = settings(
-    max_examples=100,
+    max_examples=150,
     stateful_step_count=30,
     derandomize=True,
     database=None,

@@ -99,6 +99,8 @@ def supervisor_machine(runtime: Runtime, strategy: str) -> type[RuleBasedStateMa
             self.log: list[Any] = []
             self.expected: list[Any] = []
             self.serial = 0
+            self._ready: deque[Model] = deque()
+            self._pending_falls: list[Model] = []
             self.models = {name: Model(name) for name in NAMES}
             self.supervisor = self.world.supervisor(strategy)
             self.refs: dict[str, Ref] = {}
@@ -238,18 +240,13 @@ def supervisor_machine(runtime: Runtime, strategy: str) -> type[RuleBasedStateMa
             while self._pending_falls:
                 self._fall(self._pending_falls.pop())
 
-        _ready: deque[Model] = deque()
-        _pending_falls: list[Model] = []  # noqa: RUF012 - emptied before each rule ends
-
         def _agree(self) -> None:
             self._settle_falls()
             self._follow()
             assert self.log == self.expected
             for name, model in self.models.items():
                 status = self.refs[name].status()
-                state = (
-                    "running" if model.up else "unavailable" if model.gave_up else "suspended"
-                )
+                state = "running" if model.up else "unavailable" if model.gave_up else "suspended"
                 assert status.state.value == state, name
                 assert status.work == len(model.queue), name
                 assert status.incarnation == model.incarnation

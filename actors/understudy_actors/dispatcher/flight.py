@@ -51,6 +51,7 @@ class Flight:
         decisions: What the dispatcher decided, in order: the raw material of the explain record.
         last_error: How the last attempt failed.
         wait_s: Seconds waited since the last attempt.
+        ended_at: When its last attempt ended.
         ticket: Place in the queue for a slot; 0 as long as it never waited.
     """
 
@@ -69,6 +70,7 @@ class Flight:
     last_error: ProviderError | None = None
     wait_s: float = 0.0
     ticket: int = 0
+    ended_at: float = 0.0
 
     def forget(self) -> None:
         """Let go of the prompt; the rest is what an explanation is made of."""

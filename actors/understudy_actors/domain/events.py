@@ -47,7 +47,7 @@ class RequestRefused(Event, frozen=True, kw_only=True, tag="req.refused"):
 
 
 class Decided(Event, frozen=True, kw_only=True, tag="route.decide"):
-    """The dispatcher ranked the candidates; `left_out` says why each other one is not among them."""
+    """The dispatcher ranked candidates; `left_out` says why each other one is not among them."""
 
     request: str
     strategy: str

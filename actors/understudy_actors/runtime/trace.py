@@ -1,9 +1,9 @@
 """Where events go: to listeners that can neither slow nor break what emitted them.
 
-Events come in two grades. What happens to every request many times over (permits, slots, scores, ranks)
-is *fine*; what a person would want to know (outcomes, failures, transitions, holds, crashes) is not. `on`
-and `fine` are False while nobody wants them: code that would have to build an event looks there first, so
-that silence costs one attribute read.
+Events come in two grades. What happens to every request many times over (permits, slots, scores,
+ranks) is *fine*; what a person would want to know (outcomes, failures, transitions, holds, crashes)
+is not. `on` and `fine` are False while nobody wants them: code that would have to build an event
+looks there first, so that silence costs one attribute read.
 """
 
 from __future__ import annotations

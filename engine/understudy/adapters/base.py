@@ -33,6 +33,9 @@ class Target(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     options: Mapping[str, object] = {}
 
+    def __repr__(self) -> str:  # headers may carry secrets
+        return f"<Target {self.provider}/{self.model} at {self.base_url}>"
+
 
 class Reply(Struct, frozen=True):
     """A parsed success: the output, the usage if reported, and the provider's own request id."""

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import trio
 
 from understudy.adapters.base import Reply, Target
@@ -76,12 +77,12 @@ class FunctionAdapter:
             raise
         except Exception as error:
             raise self._failure(error, model) from error
-        output = answer.output if type(answer) is Reply else answer
-        if type(output) is str and request.operation == operation.CHAT:
-            return Reply(ChatOutput(output))
-        if (wrong := _wrong(request, output)) is not None:
+        reply = answer if type(answer) is Reply else Reply(answer)
+        if type(reply.output) is str and request.operation == operation.CHAT:
+            return msgspec.structs.replace(reply, output=ChatOutput(reply.output))
+        if (wrong := _wrong(request, reply.output)) is not None:
             raise failure(ErrorClass.ADAPTER, self._target(model), why=wrong)
-        return answer if type(answer) is Reply else Reply(output)
+        return reply
 
     def _failure(self, error: Exception, model: str) -> ProviderError:
         """The typed error; of the exception only its type's name is told, since its text may hold

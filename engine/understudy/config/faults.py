@@ -40,6 +40,10 @@ class BadKey(ConfigError):
         return BadKey(self.problem, f"{step}{joint}{self.path}")
 
 
+class NotValid(Exception):
+    """A file that its language forbids; the message repeats none of it."""
+
+
 def bad_value(
     value: object, should: str, near: Iterable[str] = (), *, hidden: bool = False
 ) -> BadKey:

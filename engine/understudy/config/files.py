@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import yaml
-
+from understudy.config.faults import NotValid, show
 from understudy_actors.domain.errors import ConfigError
 
 BYTES_MAX: Final = 4 * 1024 * 1024
@@ -28,11 +26,11 @@ def read_table(path: Path) -> dict[Any, Any]:
         raise ConfigError(f"{path}: the name must end in {', '.join(PARSERS)}")
     try:
         table = PARSERS[language](_text(path))
-    except _NotValid as fault:
+    except NotValid as fault:
         raise ConfigError(f"{path}: {fault}") from None
     except (ValueError, RecursionError):
-        # Out of Python's limits: a number of thousands of digits, or nesting as deep.
-        raise ConfigError(f"{path}: holds a number or a nesting that is too large") from None
+        # Beyond Python's limits: a number of thousands of digits, nesting as deep, a 31st of June.
+        raise ConfigError(f"{path}: holds a number, date or nesting out of range") from None
     if not isinstance(table, dict | None):
         raise ConfigError(f"{path}: must hold a table of keys and values at the top")
     return table or {}
@@ -51,10 +49,6 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}: is no UTF-8 text (byte {error.start})") from None
 
 
-class _NotValid(Exception):
-    """A file that its language forbids; the message repeats none of it."""
-
-
 def _toml(text: str) -> object:
     try:
         return tomllib.loads(text)
@@ -62,55 +56,20 @@ def _toml(text: str) -> object:
         # The end of the message is the place; what stands before it may quote the file.
         place = str(error).rpartition("(")[2].rstrip(")")
         twice = ": a key or table is written twice" if "Cannot" in str(error) else ""
-        raise _NotValid(f"is not valid TOML {place}{twice}") from None
-
-
-class _Yaml(yaml.SafeLoader):
-    """YAML 1.2 as far as it matters: only true and false are booleans, and no key stands twice.
-
-    In YAML 1.1 `on` and `off` are booleans, so that the key `on` of a retry would be lost.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping without duplicate keys."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        problem="key written twice", problem_mark=key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_BOOL: Final = "tag:yaml.org,2002:bool"
-_Yaml.yaml_implicit_resolvers = {
-    first: [(tag, shape) for tag, shape in resolvers if tag != _BOOL]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Yaml.add_implicit_resolver(
-    _BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+        raise NotValid(f"is not valid TOML {place}{twice}") from None
 
 
 def _yaml(text: str) -> object:
-    try:
-        return yaml.load(text, _Yaml)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        twice = ": a key is written twice" if error.problem == "key written twice" else ""
-        raise _NotValid(f"is not valid YAML{place}{twice}") from None
-    except yaml.YAMLError:
-        raise _NotValid("is not valid YAML: it holds characters that YAML forbids") from None
+    from understudy.config.yamlfile import read_yaml  # only who writes YAML pays for its import
+
+    return read_yaml(text)
 
 
 def _json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_without_twins)
     except json.JSONDecodeError as error:
-        raise _NotValid(f"is not valid JSON at line {error.lineno}, column {error.colno}") from None
+        raise NotValid(f"is not valid JSON at line {error.lineno}, column {error.colno}") from None
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -118,7 +77,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         names = [name for name, _ in pairs]
         twin = next(name for name in names if names.count(name) > 1)
-        raise _NotValid(f"has the key {twin[:40]!r} twice in one object")
+        raise NotValid(f"has the key {show(twin)} twice in one object")
     return table
 
 

@@ -30,6 +30,7 @@ class Kind(Struct, frozen=True, kw_only=True):
         operations: What its models can do; empty goes by the model's name.
         price: For every model, if it is the same for all (a machine of one's own is free).
         groups: Every model joins these; `*` serves any model that a request names.
+        prices: Its name in the price table, where that differs.
         degraded: A stand-in: it closes chains, and its answers are marked.
         needs_models: The configuration must list models.
         needs_address: The configuration must give `base_url`.
@@ -43,15 +44,22 @@ class Kind(Struct, frozen=True, kw_only=True):
     operations: tuple[str, ...] = ()
     price: Price | None = None
     groups: tuple[str, ...] = ()
+    prices: str | None = None
     degraded: bool = False
     needs_models: bool = True
     needs_address: bool = False
 
 
-def _vendor(name: str, base_url: str, model: str, *, adapter: str = "openai") -> Kind:
-    variable = f"{name.upper()}_API_KEY"
+def _vendor(
+    name: str, base_url: str, model: str, *, adapter: str = "openai", prices: str | None = None
+) -> Kind:
     return Kind(
-        name=name, adapter=adapter, base_url=base_url, key_variable=variable, models=(model,)
+        name=name,
+        adapter=adapter,
+        base_url=base_url,
+        key_variable=f"{name.upper()}_API_KEY",
+        models=(model,),
+        prices=prices,
     )
 
 
@@ -67,7 +75,7 @@ VENDORS: Final = (
     _vendor("mistral", "https://api.mistral.ai/v1", "mistral-small-latest"),
     _vendor("deepseek", "https://api.deepseek.com", "deepseek-v4-flash"),
     _vendor("xai", "https://api.x.ai/v1", "grok-4.3"),
-    _vendor("together", "https://api.together.ai/v1", "openai/gpt-oss-120b"),
+    _vendor("together", "https://api.together.ai/v1", "openai/gpt-oss-120b", prices="together_ai"),
     _vendor("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-oss-20b"),
 )
 """Providers with a key, in the order in which discovery lists them."""

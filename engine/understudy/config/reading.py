@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -23,6 +23,7 @@ def load(
     *,
     environ: Mapping[str, str] = NO_ENVIRONMENT,
     functions: Functions | None = None,
+    strategies: Collection[str] = (),
 ) -> Config:
     """Read a TOML, YAML or JSON file.
 
@@ -30,6 +31,7 @@ def load(
         path: The file; its ending names the language.
         environ: Settings that apply where the file says nothing (see `environment.VARIABLES`).
         functions: The user's own functions as providers, by name.
+        strategies: Names of all strategies, to check `environ` against; empty checks nothing.
 
     Raises:
         ConfigError: The file cannot be read, or a key in it is wrong; it names file and key.
@@ -37,7 +39,7 @@ def load(
     place = Path(path)
     table = read_table(place)
     try:
-        return parse(table, environ=environ, functions=functions)
+        return parse(table, environ=environ, functions=functions, strategies=strategies)
     except BadKey as fault:
         raise InFile(place, fault) from None
 
@@ -47,6 +49,7 @@ def parse(
     *,
     environ: Mapping[str, str] = NO_ENVIRONMENT,
     functions: Functions | None = None,
+    strategies: Collection[str] = (),
 ) -> Config:
     """Read a dict of the same shape as a file. Its keys win over `environ`, that over the preset.
 
@@ -59,7 +62,7 @@ def parse(
     if functions:
         explicit["functions"] = {**(explicit.get("functions") or {}), **functions}
     preset = _preset(explicit.pop("preset", None))
-    return Config.read(layered(preset, settings(environ), explicit))
+    return Config.read(layered(preset, settings(environ, strategies=strategies), explicit))
 
 
 def from_keywords(*, environ: Mapping[str, str] = NO_ENVIRONMENT, **keys: Any) -> Config:
@@ -79,6 +82,7 @@ def find(
     environ: Mapping[str, str],
     *,
     functions: Functions | None = None,
+    strategies: Collection[str] = (),
 ) -> Config | None:
     """What an engine was given: a path, a dict or a `Config`; else the file in UNDERSTUDY_CONFIG.
 
@@ -92,9 +96,11 @@ def find(
             return source
         return Config(**{**_fields(source), "functions": {**source.functions, **functions}})
     if isinstance(source, Mapping):
-        return parse(source, environ=environ, functions=functions)
+        return parse(source, environ=environ, functions=functions, strategies=strategies)
     place = source or environ.get(CONFIG, "").strip()
-    return load(place, environ=environ, functions=functions) if place else None
+    if not place:
+        return None
+    return load(place, environ=environ, functions=functions, strategies=strategies)
 
 
 class InFile(BadKey):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias, TypeVar
 
+from understudy import prices
 from understudy.config.faults import BadKey
 from understudy.config.key import KeySource
 from understudy.config.kinds import KINDS, Kind, usual_operations
@@ -15,6 +16,8 @@ from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price
 
 Lookup: TypeAlias = Callable[[str, str], Price | None]
 """The published price of (kind, model); None if it is unknown."""
+Window: TypeAlias = Callable[[str, str], int | None]
+"""The published window of (kind, model) in tokens; None if it is unknown."""
 T = TypeVar("T")
 Kinds: TypeAlias = Mapping[str, Kind]
 
@@ -22,17 +25,35 @@ PRIORITY: Final = 100
 STAND_IN_PRIORITY: Final = 1000
 
 
-def endpoints(config: Config, *, lookup: Lookup, kinds: Kinds = KINDS) -> list[EndpointSpec]:
+def published_window(kind: str, model: str) -> int | None:
+    """The bundled table's word on how many tokens a model holds; None if it has none."""
+    facts = prices.bundled_table().facts(kind, model)
+    return facts.context_tokens if facts else None
+
+
+def endpoints(
+    config: Config,
+    *,
+    lookup: Lookup = prices.lookup,
+    window: Window = published_window,
+    kinds: Kinds = KINDS,
+) -> list[EndpointSpec]:
     """Every endpoint in configured order. A price that nobody knows stays unknown.
+
+    Args:
+        lookup, window: The published price and window of a model, where the configuration has none.
+        kinds: Every known kind of provider.
 
     Raises:
         ConfigError: A provider's kind is unknown; see `check` for everything else.
     """
+    published = (lookup, window)
     groups = _turned(config.groups, config, kinds)
     chained = _turned({op: o.chain or () for op, o in config.operations.items()}, config, kinds)
     return [
-        _endpoint(name, provider, model, kind_of(name, provider, kinds), groups, chained, lookup)
+        _endpoint(name, provider, model, kind, groups, chained, published)
         for name, provider in config.providers.items()
+        for kind in (kind_of(name, provider, kinds),)
         for model in models_of(name, provider, kinds)
     ]
 
@@ -143,9 +164,11 @@ def _endpoint(
     kind: Kind,
     groups: Mapping[str, tuple[str, ...]],
     chained: Mapping[str, tuple[str, ...]],
-    lookup: Lookup,
+    published: tuple[Lookup, Window],
 ) -> EndpointSpec:
     full = f"{name}/{model.name}"
+    lookup, window = published
+    facts = (kind.prices or kind.name, model.name)
     usual = STAND_IN_PRIORITY if kind.degraded else PRIORITY
     quota = model.free_quota or provider.free_quota
     return EndpointSpec(
@@ -157,12 +180,12 @@ def _endpoint(
         weight=_first(model.weight, provider.weight),
         quality=_first(model.quality, provider.quality),
         suits=tuple(str(each) for each in _first(model.suits, provider.suits)),
-        price=_price(model.price or provider.price) or kind.price or lookup(kind.name, model.name),
+        price=_price(model.price or provider.price) or kind.price or lookup(*facts),
         free_quota=FreeQuota(quota.requests, quota.per) if quota else None,
         capabilities=_once(provider.capabilities, model.capabilities),
         tags=provider.tags,
         region=provider.region,
-        max_context_tokens=model.max_context,
+        max_context_tokens=model.max_context or window(*facts),
         max_output_tokens=model.max_output,
         max_request_tokens=model.max_request_tokens or provider.max_request_tokens,
         timeout_s=provider.timeout_s,

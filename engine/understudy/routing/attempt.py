@@ -41,7 +41,7 @@ async def attempt(
         ShuttingDown: The engine was closed while the attempt ran.
     """
     flights = wiring.flights
-    started = wiring.clock.now()
+    started = permit.taken_at
     scope = trio.CancelScope(deadline=started + timeout_s)
     flights.scopes[scope] = None
     answer: Reply | ProviderError | None = None
@@ -87,7 +87,7 @@ def _settle(
     started: float,
     answer: Reply | ProviderError | None,
 ) -> None:
-    now = wiring.clock.now()
+    now = flight.ended_at = wiring.clock.now()
     elapsed_s = now - started
     spec = candidate.spec
     usage: Usage | None = None

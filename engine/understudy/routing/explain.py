@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 from msgspec import Struct
@@ -40,14 +40,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...]
 
 
-@attrs.define(eq=False, slots=True)
-class _Record:
-    flight: Flight
-    operation: str
-    model: str | None
-    outcome: str
-    served_by: str | None
-    ended_at: float
+_Record: TypeAlias = tuple[Flight, str, str | None, str, str | None, float]
+"""Flight, operation, model, outcome, who served it, when it ended."""
 
 
 @attrs.define(eq=False, slots=True)
@@ -59,9 +53,7 @@ class Records:
     def keep(self, flight: Flight, outcome: str, served_by: str | None, now: float) -> None:
         """Keep a request that ended; its prompt is let go."""
         request = flight.request
-        self._kept[flight.id] = _Record(
-            flight, request.operation, request.model, outcome, served_by, now
-        )
+        self._kept[flight.id] = (flight, request.operation, request.model, outcome, served_by, now)
         flight.forget()
         if len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
@@ -71,14 +63,14 @@ class Records:
         record = self._kept.get(request_id)
         if record is None:
             return None
-        flight = record.flight
+        flight, operation, model, outcome, served_by, ended_at = record
         return Explanation(
             request_id=request_id,
-            operation=record.operation,
-            model=record.model,
-            outcome=record.outcome,
-            served_by=record.served_by,
-            elapsed_s=record.ended_at - flight.accepted_at,
+            operation=operation,
+            model=model,
+            outcome=outcome,
+            served_by=served_by,
+            elapsed_s=ended_at - flight.accepted_at,
             decisions=tuple(
                 Ranked(
                     d.at_s - flight.accepted_at,

@@ -10,8 +10,8 @@ from understudy_actors.domain.outcome import ErrorClass
 def typed(error: Exception, spec: EndpointSpec) -> ProviderError:
     """The typed error for what an attempt at `spec` raised.
 
-    The text of foreign exceptions is left out: it may hold a key or a prompt. The exception itself is
-    the cause, for whoever debugs the code that raised it.
+    The text of foreign exceptions is left out: it may hold a key or a prompt. The exception itself
+    is the cause, for whoever debugs the code that raised it.
     """
     if isinstance(error, ProviderError):
         error.provider, error.model = spec.provider, spec.model

@@ -1,12 +1,12 @@
 """The request loop: from the first decision to exactly one outcome, in the caller's own task.
 
-It decides nothing itself: the dispatcher says whom to ask and what follows a failure, the provider says
-whether it may be asked now.
+It decides nothing itself: the dispatcher says whom to ask and what follows a failure, the provider
+says whether it may be asked now.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -30,9 +30,12 @@ from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.messages import Admit, Permit
 from understudy_actors.runtime.errors import ActorError, ActorStopped, DeadlineExceeded
 
-SHARE_LEFT = 0.5
-"""While somebody else could still be asked, one attempt may use this share of the time left, so that
-one silent provider cannot eat the whole of it."""
+SHARE_LEFT: Final = 0.5
+"""While somebody else could still be asked, one attempt may use this share of the time left, so
+that one silent provider cannot eat the whole of it."""
+MIN_USEFUL_S: Final = 1.0
+USUAL: Final = 4.0
+"""But it always gets this multiple of its usual time, to tell silence from slowness."""
 
 
 async def serve(
@@ -131,8 +134,8 @@ def _seat(
 ) -> tuple[Candidate, Permit, float] | None:
     """Take a permit from the first candidate that gives one; note the refusals of the others."""
     ranked = decision.ranked
+    now = decision.at_s
     for position, candidate in enumerate(ranked):
-        now = wiring.clock.now()
         timeout_s = _attempt_timeout_s(flight, candidate, now, position + 1 < len(ranked))
         number = wiring.flights.next_attempt()
         try:
@@ -156,10 +159,14 @@ def _seat(
 
 def _attempt_timeout_s(flight: Flight, candidate: Candidate, now: float, others: bool) -> float:
     left_s = flight.deadline - now
-    limit_s = min(candidate.spec.timeout_s, left_s)
-    if not others or len(flight.attempts) + 1 >= flight.max_attempts:
+    limit_s = candidate.spec.timeout_s
+    if limit_s > left_s:
+        limit_s = left_s
+    share_s = left_s * SHARE_LEFT
+    if limit_s <= share_s or not others or len(flight.attempts) + 1 >= flight.max_attempts:
         return limit_s
-    return min(limit_s, max(candidate.health.min_useful_s, left_s * SHARE_LEFT))
+    usual_s = candidate.health.latency_s(now, flight.output_tokens, MIN_USEFUL_S) * USUAL
+    return min(limit_s, max(share_s, usual_s, MIN_USEFUL_S))
 
 
 def _note_refusal(

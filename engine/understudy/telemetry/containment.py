@@ -1,7 +1,8 @@
-"""Reports code from outside that raised: once for each place and kind of error, however often it does.
+"""Reports code from outside that raised: once for each place and kind of error, however often it
+does.
 
-Somebody's adapter, strategy or listener that fails on every request must neither break the engine nor
-bury its log.
+Somebody's adapter, strategy or listener that fails on every request must neither break the engine
+nor bury its log.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Log lines, one a decision, made from events: so they hold no secret and no prompt, at any level."""
+"""Log lines, one a decision: made from events, so that none holds a secret or a prompt."""
 
 from __future__ import annotations
 

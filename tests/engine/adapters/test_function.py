@@ -142,7 +142,7 @@ async def test_a_typed_error_passes_through() -> None:
 
 async def test_cancellation_is_no_failure() -> None:
     with trio.move_on_after(1) as scope:
-        await call(lambda _: trio.sleep_forever())
+        await call(_sleep)
     assert scope.cancelled_caught
 
 
@@ -161,6 +161,10 @@ async def test_a_deadline_does_not_wait_for_a_thread() -> None:
         await call(lambda _: str(release.wait(30)), blocking=True)
     assert scope.cancelled_caught
     release.set()
+
+
+async def _sleep(_: Request) -> None:
+    await trio.sleep_forever()
 
 
 def _time_out(_: Request) -> str:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.engine.adapters.wire import ANTHROPIC, COMPATIBLE, KEY, OPENAI, example, target
+from tests.engine.adapters.wire import (
+    ANTHROPIC,
+    COMPATIBLE,
+    KEY,
+    OPENAI,
+    WireAdapterUnderTest,
+    example,
+    target,
+)
 from understudy.adapters.openai_requests import answer_limit, fits_strict
 from understudy.secret import Secret
 from understudy.transport.http import HttpRequest
-from understudy_actors.domain.errors import AuthenticationFailed, BadRequest, ProviderError
+from understudy_actors.domain.errors import AuthenticationFailed, BadRequest
 from understudy_actors.domain.request import (
     ChatInput,
     ImagePart,
@@ -23,8 +33,8 @@ from understudy_actors.domain.request import (
     ToolCall,
 )
 
-ADAPTERS = [OPENAI, COMPATIBLE, ANTHROPIC]
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+ADAPTERS: list[WireAdapterUnderTest] = [OPENAI, COMPATIBLE, ANTHROPIC]
+PIXEL: str = example("openai.images.response")["data"][0]["b64_json"]
 
 
 def sent(request: HttpRequest) -> dict[str, Any]:
@@ -160,7 +170,7 @@ turns = st.lists(
 def test_anthropic_turns_alternate_and_nothing_said_is_lost(messages: list[Message]) -> None:
     body = sent(ANTHROPIC.build(Request.chat(messages), target("anthropic")))
     said = [turn["role"] for turn in body["messages"]]
-    assert all(one != next_one for one, next_one in zip(said, said[1:], strict=False))
+    assert all(one != next_one for one, next_one in itertools.pairwise(said))
     assert set(said) <= {"user", "assistant"}
     on_the_wire = msgspec.json.encode([body.get("system", ""), body["messages"]]).decode()
     for message in messages:
@@ -237,7 +247,7 @@ def test_an_answer_is_bounded_by_caller_and_target(asked: int | None, cap: int |
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda a: a.name)
-def test_the_key_is_in_the_headers_and_nowhere_else(adapter: type(OPENAI)) -> None:
+def test_the_key_is_in_the_headers_and_nowhere_else(adapter: WireAdapterUnderTest) -> None:
     for built in (adapter.build(Request.chat("hi"), target()), adapter.check(target())):
         assert KEY in "".join(built.headers.values())
         assert KEY not in built.url + repr(built) + built.body.decode()
@@ -246,7 +256,7 @@ def test_the_key_is_in_the_headers_and_nowhere_else(adapter: type(OPENAI)) -> No
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda a: a.name)
-def test_headers_of_the_target_come_last(adapter: type(OPENAI)) -> None:
+def test_headers_of_the_target_come_last(adapter: WireAdapterUnderTest) -> None:
     own = {"Content-Type": "x/y", "OpenAI-Organization": "org", "Anthropic-Version": "2026-10-21"}
     headers = adapter.build(Request.chat("hi"), target(headers=own)).headers
     assert headers["content-type"] == "x/y"
@@ -256,7 +266,9 @@ def test_headers_of_the_target_come_last(adapter: type(OPENAI)) -> None:
 
 @pytest.mark.parametrize("key", ["a b", "a\nb", "ключ", "\x00"])
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda a: a.name)
-def test_a_key_that_no_header_can_carry_is_refused_unseen(adapter: type(OPENAI), key: str) -> None:
+def test_a_key_that_no_header_can_carry_is_refused_unseen(
+    adapter: WireAdapterUnderTest, key: str
+) -> None:
     with pytest.raises(AuthenticationFailed) as caught:
         adapter.build(Request.chat("hi"), target(key=Secret(key)))
     assert key not in str(caught.value)
@@ -280,7 +292,7 @@ bad_requests = {
 
 @pytest.mark.parametrize("name", bad_requests)
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda a: a.name)
-def test_what_cannot_be_said_is_a_bad_request(adapter: type(OPENAI), name: str) -> None:
+def test_what_cannot_be_said_is_a_bad_request(adapter: WireAdapterUnderTest, name: str) -> None:
     with pytest.raises(BadRequest) as caught:
         adapter.build(bad_requests[name], target())
     assert "secret" not in str(caught.value)
@@ -321,10 +333,8 @@ def test_any_schema_can_be_sent(schema: Any) -> None:
     parameters = schema if isinstance(schema, dict) else {}
     request = Request.chat("hi", json_schema=parameters, tools=(Tool("f", "", parameters),))
     for adapter in ADAPTERS:
-        try:
+        with contextlib.suppress(BadRequest):
             adapter.build(request, target())
-        except ProviderError as error:
-            assert error.kind == "bad_request"
 
 
 def test_strict_is_asked_for_only_where_it_would_be_granted() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,8 @@ from understudy_actors.domain.request import Request
 EXAMPLES: Final = Path(__file__).parents[2] / "wire_examples"
 WALL_S: Final = 1_795_132_800.0  # 2026-11-20T00:00:00Z
 KEY: Final = "sk-test"
+
+WireAdapterUnderTest: TypeAlias = OpenAIAdapter | AnthropicAdapter
 
 OPENAI: Final = OpenAIAdapter()
 COMPATIBLE: Final = OpenAIAdapter("openai_compatible", Dialect())
@@ -41,7 +43,7 @@ def error_response(name: str) -> HttpResponse:
     return answer(given["body"], given["status"], given["headers"])
 
 
-def adapter_for(name: str) -> OpenAIAdapter | AnthropicAdapter:
+def adapter_for(name: str) -> WireAdapterUnderTest:
     """The adapter that reads an example, by its file's name."""
     if name.startswith("anthropic."):
         return ANTHROPIC

@@ -60,6 +60,12 @@ def test_explicit_keys_win_over_the_environment_and_that_over_the_preset() -> No
     assert breaker_policy(config.breaker) == classic(9)
 
 
+def test_a_strategy_nobody_knows_is_found_when_the_names_are_given() -> None:
+    environ = {"UNDERSTUDY_STRATEGY": "cheepest"}
+    with pytest.raises(ConfigError, match=r"`UNDERSTUDY_STRATEGY` is .*did you mean `cheapest`"):
+        find({}, environ, strategies=STRATEGIES)
+
+
 def test_an_empty_variable_is_none() -> None:
     assert settings({each.name: " " for each in VARIABLES}) == {}
 

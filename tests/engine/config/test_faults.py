@@ -17,13 +17,13 @@ from understudy.config import (
     discovery,
     environment,
     faults,
-    files,
     key,
     parse,
     presets,
     resolve,
     section,
     values,
+    yamlfile,
 )
 from understudy.config.breaker import BreakerConfig
 from understudy_actors.domain.errors import ConfigError
@@ -92,7 +92,7 @@ def a_key_stays_home(module: Any) -> bool:
 
 def yaml_words_are_words(module: Any) -> bool:
     """`on` is a key, `true` is a boolean."""
-    return bool(module.PARSERS[".yaml"]("on: true") == {"on": True})
+    return bool(module.read_yaml("on: true") == {"on": True})
 
 
 def a_strange_server_is_no_server(module: Any) -> bool:
@@ -129,7 +129,7 @@ PLANTED: list[tuple[Law, ModuleType, str, str, str]] = [
     (secrets_are_masked, faults, "no mask", "if _SECRETIVE.search(text):", "if not text:"),
     (ttl_is_the_rule_of_three, environment, "rule of five", '"expire", "coo', '"classic", "coo'),
     (a_key_stays_home, resolve, "key travels", " or provider.base_url is not None", ""),
-    (yaml_words_are_words, files, "YAML 1.1", "if tag != _BOOL]", "if tag]"),
+    (yaml_words_are_words, yamlfile, "YAML 1.1", "if tag != _BOOL]", "if tag]"),
     (
         a_strange_server_is_no_server,
         discovery,

@@ -20,6 +20,7 @@ from understudy.config import (
     parse,
     problems,
 )
+from understudy.config.kinds import VENDORS
 from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price
 from understudy_actors.domain.errors import ConfigError
 
@@ -32,7 +33,7 @@ def unknown(kind: str, model: str) -> None:
 
 def specs(config: Config) -> dict[str, EndpointSpec]:
     """Endpoints by name."""
-    return {each.name: each for each in endpoints(config, lookup=unknown)}
+    return {each.name: each for each in endpoints(config, lookup=unknown, window=unknown)}
 
 
 def complaints(table: dict[str, Any]) -> list[str]:
@@ -104,6 +105,30 @@ def test_a_price_comes_from_configuration_else_from_the_table_else_is_unknown() 
         "e": Price(),
     }
     assert asked == [("openai", "b"), ("openai", "c")]
+
+
+def test_what_is_published_fills_in_unless_the_configuration_says_otherwise() -> None:
+    config = parse(
+        {
+            "providers": {
+                **{each.name: {"models": list(each.models)} for each in VENDORS},
+                "mine": {
+                    "kind": "anthropic",
+                    "models": [{"name": "claude-haiku-4-5", "max_context": 9}],
+                },
+                "box": {
+                    "kind": "openai-compatible",
+                    "base_url": "http://box",
+                    "models": ["gpt-5.4"],
+                },
+            }
+        }
+    )
+    found = {each.name: each for each in endpoints(config)}
+    unpriced = [name for name, each in found.items() if each.price is None]
+    assert unpriced == ["openrouter/openai/gpt-oss-20b", "box/gpt-5.4"]
+    assert found["anthropic/claude-haiku-4-5"].max_context_tokens == 200_000
+    assert found["mine/claude-haiku-4-5"].max_context_tokens == 9
 
 
 def test_operations_are_declared_or_chained_or_go_by_the_name() -> None:
