@@ -61,7 +61,6 @@ class Parts:
     trace: Trace
     wheel: TimerWheel
     system: System
-    supervisor: Supervisor
     transport: Transport
     contained: Containment
     settings: DispatcherSettings
@@ -94,33 +93,27 @@ def assemble(
         Candidate(spec=spec, index=index, health=Health())
         for index, spec in enumerate(endpoints(config, lookup=lookup))
     )
-    trace = Trace()
-    contained = Containment(ports.clock, trace)
-    wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
-    system = System(ports.clock, wheel, ports.randomness, trace, partial(_report_crash, contained))
-    supervisor = Supervisor(system, escalate=escalate)
-    settings = dispatcher_settings(config, known)
-    flights = Flights()
-    gate = _Gate()
-    providers = {
-        name: supervisor.spawn(_provider(name, config, candidates, flights, gate))
-        for name in config.providers
-    }
-    dispatcher = supervisor.spawn(_dispatcher(settings, candidates, contained))
-    gate.dispatcher = dispatcher
     adapters = {name: _adapter(name, config, registry) for name in config.providers}
     targets = {
         c.name: _target(c, config, environ)
         for c in candidates
         if isinstance(adapters[c.spec.provider], WireAdapter) and c.spec.enabled
     }
-    calls = [_call(c, adapters, targets, transport, ports) for c in candidates]
+    trace = Trace()
+    contained = Containment(ports.clock, trace)
+    wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
+    on_crash = partial(_report_crash, contained)
+    system = System(ports.clock, wheel, ports.randomness, trace, on_crash)
+    supervisor = Supervisor(system, escalate=escalate)
+    settings = dispatcher_settings(config, known)
+    flights = Flights()
+    providers, dispatcher = _actors(supervisor, config, settings, candidates, flights, contained)
     wiring = Wiring(
         clock=ports.clock,
         trace=trace,
         dispatcher=dispatcher,
         providers=[providers[c.spec.provider] for c in candidates],
-        calls=calls,
+        calls=[_call(c, adapters, targets, transport, ports) for c in candidates],
         flights=flights,
         contained=contained,
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
@@ -131,7 +124,6 @@ def assemble(
         trace=trace,
         wheel=wheel,
         system=system,
-        supervisor=supervisor,
         transport=transport,
         contained=contained,
         settings=settings,
@@ -142,6 +134,24 @@ def assemble(
         wiring=wiring,
         records=Records(),
     )
+
+
+def _actors(
+    supervisor: Supervisor,
+    config: Config,
+    settings: DispatcherSettings,
+    candidates: tuple[Candidate, ...],
+    flights: Flights,
+    contained: Containment,
+) -> tuple[dict[str, Ref], Ref]:
+    """Start the provider actors, then the dispatcher, which depends on them."""
+    gate = _Gate()
+    providers = {
+        name: supervisor.spawn(_provider(name, config, candidates, flights, gate))
+        for name in config.providers
+    }
+    gate.dispatcher = supervisor.spawn(_dispatcher(settings, candidates, contained))
+    return providers, gate.dispatcher
 
 
 @attrs.define(eq=False, slots=True)

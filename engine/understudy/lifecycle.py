@@ -80,17 +80,22 @@ class open_engine:
             functions=self._functions,
             strategies={*BUILT_IN, *self._strategies},
         )
-        if config is None:
-            config = await discover(self._environ, list_models(transport))
-        parts = self._parts = assemble(
-            config,
-            ports=self._ports or Ports(),
-            transport=transport,
-            environ=self._environ,
-            strategies=self._strategies,
-            registry=self._registry,
-            escalate=self._escalate,
-        )
+        try:
+            if config is None:
+                config = await discover(self._environ, list_models(transport))
+            parts = self._parts = assemble(
+                config,
+                ports=self._ports or Ports(),
+                transport=transport,
+                environ=self._environ,
+                strategies=self._strategies,
+                registry=self._registry,
+                escalate=self._escalate,
+            )
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await transport.aclose()
+            raise
         log_to_stderr(parts.trace, config.log)
         self._nursery_manager = trio.open_nursery()
         nursery = self._nursery = await self._nursery_manager.__aenter__()
@@ -132,6 +137,7 @@ async def close(parts: Parts, drain_s: float) -> None:
     flights = parts.wiring.flights
     flights.closing = True
     await _idle(parts, drain_s)
+    flights.over = True
     for scope in list(flights.scopes):
         scope.cancel()
     await _idle(parts, LAST_WORD_S)

@@ -49,7 +49,8 @@ class EventStream:
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
-            self._arrived = trio.Event()
+            if self._arrived.is_set():  # a new one only then: others may wait for this one
+                self._arrived = trio.Event()
             await self._arrived.wait()
         return self._waiting.popleft()
 

@@ -7,10 +7,13 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from understudy.assembly import Parts
 from understudy.telemetry.containment import Fault
+from understudy_actors.dispatcher.messages import LookOver, Overview
 from understudy_actors.domain.candidate import Candidate
-from understudy_actors.provider.messages import EndpointStatus
+from understudy_actors.provider.messages import Describe, EndpointStatus
 from understudy_actors.runtime.actor import State, Status as ActorStatus
+from understudy_actors.runtime.errors import ActorError
 
 
 class ProviderHealth(Struct, frozen=True, kw_only=True):
@@ -83,6 +86,44 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     attempts: int
     providers: tuple[ProviderHealth, ...]
     contained: tuple[Fault, ...]
+
+
+def health_of(parts: Parts) -> list[ProviderHealth]:
+    """One entry for each endpoint, in configured order."""
+    found: dict[str, ProviderHealth] = {}
+    for name, ref in parts.providers.items():
+        actor = ref.status()
+        try:
+            entries = [provider_health(each, actor) for each in ref.ask_now(Describe())]
+        except ActorError:  # it cannot tell: its readings still can, a little
+            entries = [down(c, actor) for c in parts.candidates if c.spec.provider == name]
+        found.update((each.name, each) for each in entries)
+    return [found[c.name] for c in parts.candidates]
+
+
+def status_of(parts: Parts) -> StatusReport:
+    """The status document."""
+    health = health_of(parts)
+    stand_ins = {c.name for c in parts.candidates if c.spec.degraded}
+    healthy = [each for each in health if each.healthy]
+    spare = sum(1 for each in healthy if each.name in stand_ins)
+    flights = parts.wiring.flights
+    try:
+        overview: Overview = parts.wiring.dispatcher.ask_now(LookOver())
+    except ActorError:  # it is down for a moment
+        overview = Overview(0, parts.settings.strategy, {})
+    return StatusReport(
+        health=overall(len(healthy), spare, len(health)),
+        healthy=len(healthy),
+        total=len(health),
+        fallback_available=parts.config.fallback and len(healthy) > 1,
+        strategy=overview.strategy,
+        running=flights.running,
+        waiting=overview.waiting,
+        attempts=flights.attempts,
+        providers=tuple(health),
+        contained=tuple(parts.contained.faults()),
+    )
 
 
 def provider_health(status: EndpointStatus, actor: ActorStatus) -> ProviderHealth:

@@ -63,7 +63,7 @@ WINDOWED = BreakerPolicy(
     long_window_s=16,
     long_buckets=4,
     long_min=6,
-    close_after=1,
+    max_probes=3,
 )
 
 VERDICTS = st.sampled_from([*Verdict, Verdict.OK, Verdict.FAIL, Verdict.FAIL])
@@ -140,10 +140,10 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.once(verdict)
             self.agree()
 
-        @rule()
-        def break_and_wait(self) -> None:
+        @rule(retry_after=st.sampled_from([None, 8.0, 1024.0]))
+        def break_and_wait(self, retry_after: float | None) -> None:
             for _ in range(50):
-                if not self.once(Verdict.FAIL):
+                if not self.once(Verdict.FAIL, retry_after):
                     break
             self.wait_until_something_is_due(0.0)
 
@@ -161,10 +161,14 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.agree()
 
         @precondition(lambda self: self.breaker.state is State.HALF_OPEN)
-        @rule(timeout=st.sampled_from([0.0, 32.0]))
-        def lend_all_probes(self, timeout: float) -> None:
+        @rule(timeout=st.sampled_from([0.0, 32.0]), verdict=st.none() | VERDICTS)
+        def lend_all_probes(self, timeout: float, verdict: Verdict | None) -> None:
+            before = len(self.lent)
             for _ in range(self.policy.max_probes):
                 self.attempt(timeout)
+            if verdict is not None and len(self.lent) > before:
+                self.back.append(self.lent.pop())
+                self.release(*self.back[-1], verdict, None, 0.0)
 
         @precondition(lambda self: self.breaker.state is State.HALF_OPEN)
         @rule(calm=st.sampled_from([0.0, 8.0, 16.0, 64.0]))

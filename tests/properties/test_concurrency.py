@@ -63,6 +63,14 @@ def concurrency_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         def wait(self, seconds: float) -> None:
             self.now += seconds
 
+        @rule(epochs=st.integers(1, 9))
+        def refuse(self, epochs: int) -> None:
+            for _ in range(epochs):
+                self.start(1)
+                self.now += 0.125
+                if self.calls:
+                    self.end(len(self.calls) - 1, "throttle")
+
         @rule()
         def recover(self) -> None:
             self.limit.restart()

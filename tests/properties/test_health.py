@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from understudy_actors.provider import health
 
@@ -54,6 +54,13 @@ def health_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 assert self.health.latency_s(self.now, 10, 7.0) == pytest.approx(expected)
             self.parts = True
             self.agree()
+
+        @precondition(lambda self: not self.parts and not self.cuts)
+        @rule()
+        def begin_to_stream(self) -> None:
+            self.succeed(30.0)
+            self.now += 1.0
+            self.succeed_streaming(0.25, 1.0, 100)
 
         @rule(
             cut_off=st.none() | SECONDS,

@@ -152,6 +152,18 @@ def holds_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             if len(self.lent) > before:
                 self.end(self.lent.pop(), verdict)
 
+        @rule(timeout=st.sampled_from([0.0, 6.0]), kind=st.sampled_from(LADDER))
+        def a_probe_hangs(self, timeout: float, kind: HoldKind) -> None:
+            self.same_error_after_each_hold(kind, 1)
+            self.attempt(timeout)
+            self.now += timeout + POLICY.lease_grace_s
+            self.agree()
+
+        @rule(kind=st.sampled_from(HoldKind), later=st.sampled_from([-2.0, 0.0, 2.0]))
+        def another_word(self, kind: HoldKind, later: float) -> None:
+            self.error(kind, 128.0, 4.0)
+            self.error(kind, 2.0, 4.0 - later)
+
         @rule()
         def a_success_from_before(self) -> None:
             self.holds.release(self.now, -1, Verdict.OK)

@@ -311,6 +311,19 @@ def supervisor_machine(runtime: Runtime, strategy: str) -> type[RuleBasedStateMa
                     assert isinstance(outcome, Crashed)
             self._agree()
 
+        @rule(
+            name=st.sampled_from(NAMES),
+            kind=st.sampled_from([Bomb, OtherBomb]),
+            times=st.integers(2, 5),
+            wait_s=st.sampled_from([1.0, 3.0, 12.0]),
+        )
+        def tell_again_and_again(
+            self, name: str, kind: type[Note], times: int, wait_s: float
+        ) -> None:
+            for _ in range(times):
+                self.tell(name, kind, False)
+                self.wait(wait_s)
+
         @rule(wait_s=st.sampled_from([0.05, 0.1, 0.5, 3.0, 20.0, 31.0, 61.0, 301.0]))
         def wait(self, wait_s: float) -> None:
             until = self.now_s + wait_s

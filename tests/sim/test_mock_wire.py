@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from understudy_sim import fault_kinds as kinds
-from understudy_sim.mock import Behaviour, FixedUsage, MockProvider, MockSettings
+from understudy_sim.mock import Behaviour, FixedUsage, MockProvider, MockSettings, Stats
 from understudy_sim.mock.provider import Plan
 from understudy_sim.mock.requests import ROUTES
 from understudy_sim.mock.wire import Answer
@@ -300,6 +300,40 @@ def test_a_seed_repeats_the_faults_from_each_activation_on() -> None:
     first = statuses(mock)
     assert first == statuses(mock) == statuses(provider(seed=3))
     assert first != statuses(provider(seed=4))
+
+    def failing(mock: MockProvider) -> list[int]:
+        mock.set_failures({"server_error_probability": 0.4, "rate_limit_probability": 0.3})
+        return [chat(mock).status for _ in range(40)]
+
+    mock = provider(seed=3)
+    chat(mock)
+    first = failing(mock)
+    assert first == failing(mock) == failing(provider(seed=3))
+    assert first != failing(provider(seed=4))
+
+
+@given(st.lists(st.sampled_from(["arrive", "end", "reset"]), max_size=30))
+def test_counters_balance_after_any_sequence(steps: list[str]) -> None:
+    stats, most = Stats(), 0
+    for step in steps:
+        if step == "arrive":
+            stats.arrived("/x")
+        elif step == "end" and stats.in_flight:
+            stats.ended("ok")
+        elif step == "reset":
+            stats.reset()
+            most = 0
+        most = max(most, stats.in_flight)
+        assert stats.requests == sum(stats.outcomes.values()) + stats.in_flight
+        assert stats.max_in_flight == most
+
+
+def test_unknown_paths_cannot_fill_the_memory() -> None:
+    stats = Stats()
+    for number in range(1000):
+        stats.arrived(f"/{number}")
+    assert len(stats.paths) <= 51
+    assert sum(stats.paths.values()) == stats.requests == 1000
 
 
 bodies = st.binary(max_size=40) | st.builds(

@@ -15,12 +15,13 @@ from understudy_actors.dispatcher.messages import (
     Failed,
     GateChanged,
     Left,
+    LookOver,
+    Overview,
     Select,
     Rank,
     SetStrategy,
     Step,
     WaitForSlot,
-    Waiting,
 )
 from understudy_actors.dispatcher.queue import SlotQueue
 from understudy_actors.dispatcher.ranking import Ranking, Report
@@ -84,7 +85,7 @@ class Dispatcher:
             GateChanged: self._gate_changed,
             Select: self._select,
             SetStrategy: self._set_strategy,
-            Waiting: lambda _message: len(self._queue),
+            LookOver: self._look_over,
         }
 
     def receive(self, message: Any) -> Any:
@@ -171,6 +172,11 @@ class Dispatcher:
 
     def _select(self, message: Select) -> Decision:
         return self._ranking.select(message, self._now())
+
+    def _look_over(self, _message: LookOver) -> Overview:
+        strategy = self._chosen.get(None, self._settings.strategy)
+        switched = {name: chosen for name, chosen in self._chosen.items() if name is not None}
+        return Overview(len(self._queue), strategy, switched)
 
     def _set_strategy(self, message: SetStrategy) -> None:
         name = self._ranking.adopt(message.strategy)

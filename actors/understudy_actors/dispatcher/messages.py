@@ -32,8 +32,22 @@ class WaitForSlot(Struct, frozen=True):
     flight: Flight
 
 
-class Waiting(Struct, frozen=True):
-    """How many requests wait for a slot? Answer: a number."""
+class LookOver(Struct, frozen=True):
+    """How do things stand? Answer: an `Overview`."""
+
+
+class Overview(Struct, frozen=True):
+    """The dispatcher as an operator sees it.
+
+    Attributes:
+        waiting: Requests that wait for a slot.
+        strategy: The engine's default strategy now.
+        by_operation: Operations that were switched to another one.
+    """
+
+    waiting: int
+    strategy: str
+    by_operation: dict[str, str]
 
 
 class Left(Struct, frozen=True):

@@ -50,6 +50,7 @@ class SlotQueue:
         if not ticket:
             self._tickets += 1
             ticket = self._tickets
+        self._promised.pop(ticket, None)  # whoever stands in line again was not seated by it
         insort(self._waiters, Waiter(ticket, route, wake), key=lambda waiter: waiter.ticket)
         return ticket
 

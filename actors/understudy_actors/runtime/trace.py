@@ -46,10 +46,8 @@ class Trace:
 
     def emit(self, event: Event) -> None:
         """Hand an event to every listener. One that raises is removed and reported, once."""
-        self.seq += 1
-        self._hand(self.seq, event, self._all)
-        if self._coarse:
-            self._hand(self.seq, event, self._coarse)
+        self.seq = seq = self.seq + 1
+        self._hand(seq, event, self._all + self._coarse if self._coarse else self._all)
 
     def emit_fine(self, event: Event) -> None:
         """Hand a fine event to those who want such."""
@@ -57,12 +55,15 @@ class Trace:
         self._hand(self.seq, event, self._all)
 
     def _hand(self, seq: int, event: Event, listeners: tuple[Listener, ...]) -> None:
+        failed: list[tuple[Listener, Exception]] = []
         for listener in listeners:
             try:
                 listener(seq, event)
             except Exception as error:
                 self._remove(listener)
-                self._report(listener, error, event.at_s)
+                failed.append((listener, error))
+        for listener, error in failed:  # now, so that the others got the event itself before
+            self._report(listener, error, event.at_s)
 
     def _remove(self, listener: Listener) -> None:
         self._all = tuple(each for each in self._all if each is not listener)

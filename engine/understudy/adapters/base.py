@@ -33,8 +33,8 @@ class Target(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     options: Mapping[str, object] = {}
 
-    def __repr__(self) -> str:  # headers may carry secrets
-        return f"<Target {self.provider}/{self.model} at {self.base_url}>"
+    def __repr__(self) -> str:  # without the headers, which may hold secrets
+        return f"<Target {self.provider}/{self.model} at {self.base_url or 'home'}>"
 
 
 class Reply(Struct, frozen=True):

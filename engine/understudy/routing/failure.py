@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from understudy.adapters.function import error_class_of
 from understudy_actors.domain.candidate import EndpointSpec
-from understudy_actors.domain.errors import AdapterFailed, ProviderError, provider_error
+from understudy_actors.domain.errors import ProviderError, provider_error
 from understudy_actors.domain.outcome import ErrorClass
 
 
@@ -16,7 +17,8 @@ def typed(error: Exception, spec: EndpointSpec) -> ProviderError:
     if isinstance(error, ProviderError):
         error.provider, error.model = spec.provider, spec.model
         return error
-    failed = AdapterFailed(
+    failed = provider_error(
+        error_class_of(error),
         f"{spec.name}: the code that serves it raised {type(error).__name__}. "
         "Read the error's cause, and mend it.",
         provider=spec.provider,
@@ -24,6 +26,17 @@ def typed(error: Exception, spec: EndpointSpec) -> ProviderError:
     )
     failed.__cause__ = error
     return failed
+
+
+def no_reply(answer: object, spec: EndpointSpec) -> ProviderError:
+    """The error for an attempt that returned something else than a `Reply`."""
+    return provider_error(
+        ErrorClass.ADAPTER,
+        f"{spec.name}: the code that serves it returned {type(answer).__name__}. "
+        "Mend it: it must return a Reply, or raise.",
+        provider=spec.provider,
+        model=spec.model,
+    )
 
 
 def silent(spec: EndpointSpec, elapsed_s: float) -> ProviderError:

@@ -28,12 +28,19 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.messages import Admit, Permit
-from understudy_actors.runtime.errors import ActorError, ActorStopped, DeadlineExceeded
+from understudy_actors.runtime.errors import (
+    ActorDied,
+    ActorError,
+    ActorStopped,
+    ActorSuspended,
+    DeadlineExceeded,
+)
 
 SHARE_LEFT: Final = 0.5
 """While somebody else could still be asked, one attempt may use this share of the time left, so
 that one silent provider cannot eat the whole of it."""
 MIN_USEFUL_S: Final = 1.0
+NO_SLOT_IN_TIME: Final = "no slot became free before the deadline"
 USUAL: Final = 4.0
 """But it always gets this multiple of its usual time, to tell silence from slowness."""
 
@@ -51,7 +58,7 @@ async def serve(
     Raises:
         UnderstudyError: Nobody answered; see `endings`.
     """
-    decision: Decision = await _ask(wiring, flight, Rank(flight))
+    decision = await _rank(wiring, flight)
     try:
         while True:
             _tell_decided(wiring, flight, decision)
@@ -124,8 +131,6 @@ async def _pause(wiring: Wiring, flight: Flight, candidate: Candidate, step: Ste
             await trio.sleep_until(now + step.wait_s)
         finally:
             del scopes[scope]
-    if wiring.flights.closing:
-        raise shutting_down()
     flight.wait_s += wiring.clock.now() - now
 
 
@@ -133,6 +138,8 @@ def _seat(
     wiring: Wiring, flight: Flight, decision: Decision
 ) -> tuple[Candidate, Permit, float] | None:
     """Take a permit from the first candidate that gives one; note the refusals of the others."""
+    if wiring.flights.over:
+        raise shutting_down()
     ranked = decision.ranked
     now = decision.at_s
     for position, candidate in enumerate(ranked):
@@ -197,7 +204,10 @@ def _note_refusal(
 async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> Decision:
     """Everybody who could serve is busy: wait for a slot, then decide anew."""
     now = wiring.clock.now()
+    retry = decision is not flight.decisions[-1]
     if not decision.can_wait:
+        if retry and flight.fallback:  # refused while it waited: somebody else may be free
+            return await _rank(wiring, flight)
         raise _unserved(flight, decision, now, None)
     if wiring.trace.on:
         wiring.trace.emit(
@@ -208,11 +218,21 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
     except ActorStopped:
         raise shutting_down() from None
     except DeadlineExceeded:
-        why = "no slot became free before the deadline"
-        raise _unserved(flight, decision, wiring.clock.now(), why) from None
+        raise _unserved(flight, decision, wiring.clock.now(), NO_SLOT_IN_TIME) from None
+    except ActorDied:
+        flight.ticket = 0  # the queue went with the dispatcher: stand in line anew
     flight.wait_s += wiring.clock.now() - now
-    again: Decision = await _ask(wiring, flight, Rank(flight))
-    return again
+    if retry and not flight.fallback:
+        return _same(decision, wiring.clock.now())
+    again = await _rank(wiring, flight)
+    if again.at_s >= flight.deadline:
+        raise _unserved(flight, again, again.at_s, NO_SLOT_IN_TIME)
+    return again if again.ranked or again.can_wait or not retry else _same(decision, again.at_s)
+
+
+def _same(decision: Decision, now: float) -> Decision:
+    """The decision to ask the same candidate again."""
+    return Decision(now, decision.strategy, decision.route, decision.ranked, {})
 
 
 def _unserved(flight: Flight, decision: Decision, now: float, why: str | None) -> Exception:
@@ -223,14 +243,29 @@ def _unserved(flight: Flight, decision: Decision, now: float, why: str | None) -
     return exhausted(flight, last, decision, why or "nobody else can be asked", now)
 
 
+async def _rank(wiring: Wiring, flight: Flight) -> Decision:
+    decision: Decision = await _ask(wiring, flight, Rank(flight))
+    return decision
+
+
 async def _ask(wiring: Wiring, flight: Flight, message: Any) -> Any:
-    """Ask the dispatcher, in this very turn if it is up, else as soon as it is up again."""
-    try:
-        return wiring.dispatcher.ask_now(message)
-    except ActorStopped:
-        raise shutting_down() from None
-    except ActorError:
-        return await wiring.dispatcher.ask(message, flight.deadline)
+    """Ask the dispatcher, in this very turn if it is up, else as soon as it is up again.
+
+    What crashed it is not asked twice: the next one might meet the same fate.
+    """
+    while True:
+        try:
+            return wiring.dispatcher.ask_now(message)
+        except ActorStopped:
+            raise shutting_down() from None
+        except ActorSuspended:
+            pass
+        try:
+            return await wiring.dispatcher.ask(message, flight.deadline)
+        except ActorStopped:
+            raise shutting_down() from None
+        except ActorDied:
+            pass  # by somebody else's message, while ours waited
 
 
 def _tell_decided(wiring: Wiring, flight: Flight, decision: Decision) -> None:

@@ -26,6 +26,8 @@ class Flights:
     """Registry of what is under way: permits that are owed, and scopes to cancel at shutdown.
 
     Permits live here and not in the provider actors, so that an actor's crash forgets none.
+
+    `closing` refuses new requests, `over` (when draining has ended) new attempts too.
     """
 
     permits: dict[int, Permit] = attrs.Factory(dict)
@@ -34,6 +36,7 @@ class Flights:
     running: int = 0
     attempts: int = 0
     closing: bool = False
+    over: bool = False
     idle: trio.Event | None = None
 
     def next_attempt(self) -> int:

@@ -1,13 +1,14 @@
 """The network, through httpx.
 
 httpx looks at every connection of a pool on every request, so that a pool of 256 busy connections
-costs a millisecond of CPU each time. Here the load of one provider is spread over several small
+costs milliseconds of CPU each time. Here the load of one provider is spread over many small
 pools, which makes that cost constant. httpx's transports are used without its client: there are no
 redirects, cookies, retries or time limits (except for connecting); those belong to the engine.
 """
 
 from __future__ import annotations
 
+import operator
 import ssl
 import zlib
 from typing import TYPE_CHECKING, Final
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 USER_AGENT: Final = "understudy"
 CONNECT_TIMEOUT_S: Final = 10.0
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
-SHARD_CONNECTIONS: Final = 16
-SHARDS_MAX: Final = 64
+SHARD_CONNECTIONS: Final = 4
+SHARDS_MAX: Final = 256
 KEEPALIVE_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -74,6 +75,8 @@ class HttpxTransport:
         )
         self._shards: dict[tuple[str, str], list[Shard]] = {}
         self._tls: ssl.SSLContext | None = None
+        # A pool wants some context even where it needs none; this one trusts nobody.
+        self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -189,7 +192,7 @@ class HttpxTransport:
         shards = self._shards.get((provider, origin))
         if shards is None:
             shards = self._shards[(provider, origin)] = []
-        shard = min(shards, key=_load, default=None)
+        shard = min(shards, key=_LOAD, default=None)
         if shard is None or (
             shard.load >= self._shard_connections and len(shards) < self._shards_max
         ):
@@ -201,7 +204,7 @@ class HttpxTransport:
         """A pool for one origin. There are no retries; trio sets TCP_NODELAY on every socket."""
         scheme, _, authority = origin.partition("://")
         return self._httpx.AsyncHTTPTransport(
-            verify=False if scheme == "http" else self._tls_context(),
+            verify=self._plain if scheme == "http" else self._tls_context(),
             trust_env=False,  # it would read the environment anew for each pool
             limits=self._limits,
             proxy=proxy_for(scheme, authority),
@@ -215,9 +218,7 @@ class HttpxTransport:
         return self._tls
 
 
-def _load(shard: Shard) -> int:
-    return shard.load
-
+_LOAD: Final = operator.attrgetter("load")
 
 _TOLD: Final = {
     "ConnectError": "no connection could be made",

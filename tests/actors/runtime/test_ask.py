@@ -169,11 +169,15 @@ def check_ask(runtime: Runtime) -> None:
 async def _queued_asks(runtime: Runtime) -> None:
     """What waits at a suspended actor: dead askers' work is not done, the rest is, in order."""
     world, clerk = World(runtime, TrioClock()), Clerk()
-    ref = world.spawn("clerk", clerk, mailbox_capacity=3)
+    ref = world.spawn("clerk", clerk, mailbox_capacity=4)
     got: dict[Any, Any] = {}
 
     async def ask(message: Any, deadline_s: float, lane: Lane = Lane.WORK) -> None:
         got[message] = await outcome_of(lambda: ref.ask(message, deadline_s, lane))
+
+    async def ask_in(scope: trio.CancelScope, message: Any) -> None:
+        with scope:
+            await ask(message, 10.0)
 
     async with trio.open_nursery() as askers:
         ref.tell("bomb")
@@ -184,17 +188,23 @@ async def _queued_asks(runtime: Runtime) -> None:
         askers.start_soon(ask, "too late, but a result", restart_at / 2, Lane.RESULTS)
         with trio.move_on_after(restart_at / 4):
             await ref.ask("left", 10.0)
-        askers.start_soon(ask, "takes the place", 10.0)
+        askers.start_soon(ask, "also in time", 10.0)
         await trio.testing.wait_all_tasks_blocked()
-        assert ref.status().work == 3
+        leaver = trio.CancelScope()
+        askers.start_soon(ask_in, leaver, "takes the place, and leaves too")
+        await trio.testing.wait_all_tasks_blocked()
+        assert ref.status().work == 4
         with pytest.raises(MailboxFull) as full:
             ref.tell("one too many")
         assert isinstance(full.value, Overloaded)
         assert full.value.retry_at == restart_at
+        leaver.cancel()
         async with turning(world):
             await trio.sleep_until(restart_at + 1)
         askers.cancel_scope.cancel()
-    assert clerk.seen == ["bomb", "too late, but a result", "in time", "takes the place"]
+    result, *work = clerk.seen[1:]
+    assert result == "too late, but a result"
+    assert sorted(work) == ["also in time", "in time"]
     assert got["in time"] == "in time"
     assert isinstance(got["too late"], DeadlineExceeded)
     assert isinstance(got["too late, but a result"], DeadlineExceeded)

@@ -169,7 +169,7 @@ async def test_two_hundred_at_once_are_served_over_several_small_pools() -> None
             for _ in range(200):
                 nursery.start_soon(one)
             await until(lambda: len(server.requests) == 200)
-            assert repr(transport) == "<HttpxTransport 200 in flight, 13 pools>"
+            assert repr(transport) == "<HttpxTransport 200 in flight, 50 pools>"
             server.gate.set()
         assert bodies == [b"hello"] * 200
         assert server.connections == 200

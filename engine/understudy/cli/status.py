@@ -1,0 +1,70 @@
+"""`understudy status`: who can be asked, after one free check of each provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.cli.opening import opened
+from understudy.cli.options import AsJson, ConfigFile, duration_s
+from understudy.cli.output import console, emit
+
+if TYPE_CHECKING:
+    from understudy.engine import Engine
+    from understudy.reports import StatusReport
+
+
+def status(
+    config: ConfigFile = None,
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="Limit of each check, such as 5s.")
+    ] = "5s",
+    as_json: AsJson = False,
+) -> None:
+    """Check every provider once, free of charge, and show who can be asked."""
+    import trio
+
+    report = trio.run(_look, config, duration_s(timeout, "--timeout"))
+    if as_json:
+        emit(report)
+        return
+    from understudy.cli.tables import endpoints
+
+    screen = console()
+    screen.print(f"{report.health}: {report.healthy} of {report.total} endpoints can be asked")
+    screen.print(f"strategy {report.strategy}, {_fallback(report)}")
+    screen.print(endpoints(report.providers))
+
+
+async def _look(config: Path | None, timeout_s: float) -> StatusReport:
+    async with opened(config) as engine:
+        await check_all(engine, timeout_s)
+        return engine.status()
+
+
+async def check_all(engine: Engine, timeout_s: float) -> None:
+    """Check every provider reached over HTTP, all at once; their actors take the results."""
+    import trio
+
+    from understudy.inspection import check_once
+    from understudy_actors.runtime.mailbox import Lane
+
+    parts = engine._parts
+
+    async def check(name: str) -> None:
+        checked = await check_once(parts, name, timeout_s)
+        if checked is not None:
+            parts.providers[name].tell(checked, Lane.RESULTS)
+
+    async with trio.open_nursery() as nursery:
+        for name, provider in parts.config.providers.items():
+            if provider.enabled:
+                nursery.start_soon(check, name)
+
+
+def _fallback(report: StatusReport) -> str:
+    return (
+        "with somebody to fail over to" if report.fallback_available else "nobody to fail over to"
+    )

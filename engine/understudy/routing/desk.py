@@ -1,0 +1,209 @@
+"""The desk: where requests are accepted, stamped, seen through, and given their one outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from understudy.adapters.base import Reply
+from understudy.config import Config
+from understudy.ports import Ports
+from understudy.prices import estimate_tokens
+from understudy.routing.endings import shutting_down
+from understudy.routing.explain import Records
+from understudy.routing.loop import serve
+from understudy.routing.validate import validate
+from understudy.routing.wiring import Call, Wiring
+from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.domain import operation as operations
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.errors import (
+    AllAttemptsFailed,
+    InvalidRequest,
+    NoCandidate,
+    OverMaxCost,
+    UnderstudyError,
+)
+from understudy_actors.domain.events import RequestAccepted, RequestOutcome, RequestRefused
+from understudy_actors.domain.request import ChatInput, CustomInput, Request
+from understudy_actors.domain.result import ChatOutput, Result, Usage
+
+OUTPUT_TOKENS: Final = 500
+"""Expected length of an answer when neither the caller nor `max_tokens` says."""
+
+FALLBACK: Final = "fallback"
+"""What a result names as its provider when configured fallback content answered."""
+
+
+class Desk:
+    """Takes requests in and hands results out.
+
+    `operations` and `strategies` are the names that a request may use.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        config: Config,
+        ports: Ports,
+        records: Records,
+        operations: Collection[str],
+        strategies: Collection[str],
+    ) -> None:
+        self._wiring = wiring
+        self._flights = wiring.flights
+        self._trace = wiring.trace
+        self._clock = ports.clock
+        self._ids = ports.ids
+        self._config = config
+        self._records = records
+        self._operations = operations
+        self._strategies = strategies
+
+    def accept(self, request: Request) -> Flight:
+        """Validate and stamp."""
+        if self._flights.closing:
+            raise shutting_down()
+        flight = self.stamp(request)
+        if self._trace.fine:
+            self._trace.emit_fine(
+                RequestAccepted(
+                    at_s=flight.accepted_at,
+                    request=flight.id,
+                    operation=request.operation,
+                    deadline=flight.deadline,
+                    model=request.model,
+                    user=request.user,
+                )
+            )
+        return flight
+
+    def stamp(self, request: Request) -> Flight:
+        now = self._clock.now()
+        identity = request.id or self._ids.request_id()
+        try:
+            validate(request, self._operations, self._strategies)
+        except InvalidRequest as error:
+            error.request_id = identity
+            if self._trace.on:
+                self._trace.emit(
+                    RequestRefused(at_s=now, request=identity, reason=str(error)[:200])
+                )
+            raise
+        config = self._config
+        timeout_s = request.timeout_s if request.timeout_s is not None else config.deadline_s
+        return Flight(
+            request,
+            identity,
+            now,
+            now + timeout_s,
+            request.max_attempts or config.max_attempts,
+            estimate_tokens(request),
+            _expected_output(request),
+            config.fallback and request.fallback,
+        )
+
+    async def see_through(self, flight: Flight, call: Call | None) -> Result:
+        """See a request through to exactly one outcome."""
+        flights = self._flights
+        flights.running += 1
+        status, result = "cancelled", None
+        try:
+            reply, candidate = await serve(self._wiring, flight, call)
+            result = self._result(flight, reply, candidate)
+            status = "degraded" if result.degraded else "ok"
+            return result
+        except (NoCandidate, AllAttemptsFailed) as error:
+            status = type(error).__name__
+            result = self._fallback_content(flight)
+            if result is None or isinstance(error, OverMaxCost):
+                raise
+            status = "degraded"
+            return result
+        except UnderstudyError as error:
+            status = type(error).__name__
+            error.request_id = error.request_id or flight.id
+            raise
+        except Exception as error:
+            status = type(error).__name__
+            raise
+        finally:
+            flights.running -= 1
+            if not flights.running and flights.idle is not None:
+                flights.idle.set()
+            self._end(flight, status, result)
+
+    def _end(self, flight: Flight, status: str, result: Result | None) -> None:
+        now = flight.ended_at if status == "ok" else self._clock.now()
+        if self._trace.on:
+            self._trace.emit(
+                RequestOutcome(
+                    at_s=now,
+                    request=flight.id,
+                    status=status,
+                    provider=result.provider if result is not None else None,
+                    model=result.model if result is not None else None,
+                    attempts=len(flight.attempts),
+                    elapsed_s=now - flight.accepted_at,
+                    cost_usd=result.cost_usd if result is not None else None,
+                )
+            )
+        served_by = f"{result.provider}/{result.model}" if result is not None else None
+        self._records.keep(flight, status, served_by, now)
+
+    def _result(self, flight: Flight, reply: Reply, candidate: Candidate) -> Result:
+        spec = candidate.spec
+        degraded = reply.degraded or spec.degraded
+        attempts = tuple(flight.attempts)
+        if not degraded:
+            for stand_in in self._wiring.stand_ins:
+                stand_in.remember(flight.request, reply.output)
+        return Result(
+            output=reply.output,
+            provider=spec.provider,
+            model=spec.model,
+            request_id=flight.id,
+            elapsed_s=flight.ended_at - flight.accepted_at,
+            cost_usd=_total_usd(flight),
+            usage=reply.usage or Usage(flight.input_tokens, flight.output_tokens, estimated=True),
+            attempts=attempts,
+            degraded=degraded,
+        )
+
+    def _fallback_content(self, flight: Flight) -> Result | None:
+        """The configured answer for when all fail, marked as degraded; None if there is none."""
+        text = self._config.degraded_text(flight.request.operation)
+        if text is None or not isinstance(flight.request.input, ChatInput | CustomInput):
+            return None
+        return Result(
+            output=ChatOutput(text) if flight.request.operation == operations.CHAT else text,
+            provider=FALLBACK,
+            model="",
+            request_id=flight.id,
+            elapsed_s=self._clock.now() - flight.accepted_at,
+            cost_usd=_total_usd(flight) if flight.attempts else 0.0,
+            attempts=tuple(flight.attempts),
+            degraded=True,
+        )
+
+
+def _expected_output(request: Request) -> int:
+    if request.output_tokens is not None:
+        return request.output_tokens
+    body = request.input
+    if isinstance(body, ChatInput):
+        return OUTPUT_TOKENS if body.max_tokens is None else body.max_tokens
+    return 0
+
+
+def _total_usd(flight: Flight) -> float | None:
+    """What the attempts cost together; None if the answer's own price is unknown.
+
+    A failed attempt of unknown cost is left out: it stands as unknown in `attempts`.
+    """
+    attempts = flight.attempts
+    if not attempts or attempts[-1].cost_usd is None:
+        return None
+    if len(attempts) == 1:
+        return attempts[0].cost_usd
+    return sum(each.cost_usd or 0.0 for each in attempts)

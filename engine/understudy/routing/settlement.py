@@ -1,0 +1,139 @@
+"""The end of an attempt: one message to its provider, one record for its request, one event."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from understudy.adapters.base import Reply
+from understudy.prices import cost_usd
+from understudy.routing.wiring import Wiring
+from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.errors import ProviderError
+from understudy_actors.domain.events import AttemptEnded
+from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
+from understudy_actors.domain.result import Attempt, Usage
+from understudy_actors.provider.messages import Permit, Settle
+from understudy_actors.runtime.mailbox import Lane
+
+_LOCAL: Final = frozenset({ErrorClass.CANCELLED, ErrorClass.INTERNAL})
+_NO_RESPONSE: Final = frozenset(
+    {ErrorClass.CONNECT, ErrorClass.RESET, ErrorClass.SILENT, ErrorClass.ADAPTER, *_LOCAL}
+)
+_OK: Final = Verdict.OK
+_RESULTS: Final = Lane.RESULTS
+
+
+def settle(
+    wiring: Wiring,
+    flight: Flight,
+    candidate: Candidate,
+    permit: Permit,
+    answer: Reply | ProviderError | None,
+) -> None:
+    """Settle an attempt: `answer` is what it ended with, None that its caller left."""
+    now = flight.ended_at = wiring.clock.now()
+    del wiring.flights.permits[permit.attempt]
+    if type(answer) is Reply:
+        _settle_success(wiring, flight, candidate, permit, answer, now)
+    else:
+        assert not isinstance(answer, Reply)
+        _settle_failure(wiring, flight, candidate, permit, answer, now)
+    flight.wait_s = 0.0
+
+
+def _settle_success(
+    wiring: Wiring,
+    flight: Flight,
+    candidate: Candidate,
+    permit: Permit,
+    reply: Reply,
+    now: float,
+) -> None:
+    spec = candidate.spec
+    usage = reply.usage
+    if usage is None:
+        usage = Usage(flight.input_tokens, flight.output_tokens, estimated=True)
+    price = spec.price
+    cost = 0.0 if permit.free else None if price is None else cost_usd(price, usage)
+    wiring.providers[candidate.index].tell(
+        Settle(permit, _OK, output_tokens=usage.output_tokens), _RESULTS
+    )
+    started = permit.taken_at
+    flight.attempts.append(
+        Attempt(
+            spec.provider,
+            spec.model,
+            "ok",
+            started_s=started - flight.accepted_at,
+            elapsed_s=now - started,
+            wait_s=flight.wait_s,
+            cost_usd=cost,
+        )
+    )
+    if wiring.trace.fine:
+        wiring.trace.emit_fine(_ended(flight, candidate, permit, flight.attempts[-1], now))
+
+
+def _settle_failure(
+    wiring: Wiring,
+    flight: Flight,
+    candidate: Candidate,
+    permit: Permit,
+    error: ProviderError | None,
+    now: float,
+) -> None:
+    elapsed_s = now - permit.taken_at
+    kind = ErrorClass.CANCELLED if error is None else error.kind
+    verdict = verdict_of(candidate, kind, elapsed_s)
+    wiring.providers[candidate.index].tell(
+        Settle(
+            permit,
+            verdict,
+            kind,
+            retry_after_s=None if error is None else error.retry_after_s,
+            responded=kind not in _NO_RESPONSE,
+        ),
+        _RESULTS,
+    )
+    flight.attempts.append(
+        Attempt(
+            candidate.spec.provider,
+            candidate.spec.model,
+            verdict.value,
+            error=kind.value,
+            reason="the caller left" if error is None else str(error),
+            status=None if error is None else error.status,
+            started_s=permit.taken_at - flight.accepted_at,
+            elapsed_s=elapsed_s,
+            wait_s=flight.wait_s,
+            cost_usd=None if POLICY[kind].billed else 0.0,
+        )
+    )
+    if wiring.trace.on:
+        wiring.trace.emit(_ended(flight, candidate, permit, flight.attempts[-1], now))
+
+
+def verdict_of(candidate: Candidate, kind: ErrorClass, elapsed_s: float) -> Verdict:
+    """What a failure says about the endpoint. Silence counts only if it lasted long enough."""
+    if kind is ErrorClass.SILENT:
+        fails = candidate.health.timeout_is_failure(elapsed_s, candidate.spec.timeout_s)
+        return Verdict.FAIL if fails else Verdict.NEUTRAL
+    return POLICY[kind].verdict
+
+
+def _ended(
+    flight: Flight, candidate: Candidate, permit: Permit, attempt: Attempt, now: float
+) -> AttemptEnded:
+    return AttemptEnded(
+        at_s=now,
+        attempt=permit.attempt,
+        request=flight.id,
+        endpoint=candidate.name,
+        verdict=attempt.outcome,
+        error=attempt.error,
+        status=attempt.status,
+        origin="local" if attempt.error in _LOCAL else "remote",
+        elapsed_s=attempt.elapsed_s,
+        cost_usd=attempt.cost_usd,
+    )
