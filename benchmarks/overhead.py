@@ -2,9 +2,9 @@
 
 The provider is a function in this process that yields once to the scheduler, so that as many
 calls are in flight as there are callers. Bare: the callers await it themselves. Routed: the same
-callers go through `engine.route`, with breaker, health, holds, slots, retry budget, failover guard, explain
-record and a listener for coarse events on. The difference is the engine's. CPU time of this process,
-median of several rounds, bare and routed by turns.
+callers go through `engine.route`, with breaker, health, holds, slots, retry budget, failover
+guard, explain record and a listener for coarse events on. The difference is the engine's share.
+CPU time of this process, median of several rounds, bare and routed by turns.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from understudy.adapters.base import Adapter, Target, WireAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.registry import Registry
 from understudy.config import (
+    KINDS,
     Config,
+    Kind,
     address,
     breaker_of,
     check,
@@ -57,6 +59,7 @@ class Parts:
     """
 
     config: Config
+    kinds: Mapping[str, Kind]
     ports: Ports
     trace: Trace
     wheel: TimerWheel
@@ -88,14 +91,15 @@ def assemble(
         ConfigError: The configuration cannot run, or a key cannot be read.
     """
     known = {**BUILT_IN, **strategies}
-    check(config, strategies=known)
+    kinds = known_kinds(registry)
+    check(config, strategies=known, kinds=kinds)
     candidates = tuple(
         Candidate(spec=spec, index=index, health=Health())
-        for index, spec in enumerate(endpoints(config, lookup=lookup))
+        for index, spec in enumerate(endpoints(config, lookup=lookup, kinds=kinds))
     )
-    adapters = {name: _adapter(name, config, registry) for name in config.providers}
+    adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
     targets = {
-        c.name: _target(c, config, environ)
+        c.name: _target(c, config, environ, kinds)
         for c in candidates
         if isinstance(adapters[c.spec.provider], WireAdapter) and c.spec.enabled
     }
@@ -105,7 +109,7 @@ def assemble(
     on_crash = partial(_report_crash, contained)
     system = System(ports.clock, wheel, ports.randomness, trace, on_crash)
     supervisor = Supervisor(system, escalate=escalate)
-    settings = dispatcher_settings(config, known)
+    settings = dispatcher_settings(config, known, kinds)
     flights = Flights()
     providers, dispatcher = _actors(supervisor, config, settings, candidates, flights, contained)
     wiring = Wiring(
@@ -120,6 +124,7 @@ def assemble(
     )
     return Parts(
         config=config,
+        kinds=kinds,
         ports=ports,
         trace=trace,
         wheel=wheel,
@@ -200,9 +205,26 @@ def _dispatcher(
     return ChildSpec("dispatcher", start, max_restarts=3, period_s=60.0, retry_after_s=None)
 
 
-def _adapter(name: str, config: Config, registry: Registry) -> Adapter:
+def known_kinds(registry: Registry) -> dict[str, Kind]:
+    """The kinds that a configuration may name: the built-in ones, and those registered by code."""
+    kinds = dict(KINDS)
+    for name in set(registry.names) - set(Registry().names):
+        own = registry.get(name)
+        kinds[name] = Kind(
+            name=name,
+            adapter=name,
+            base_url=own.base_url,
+            key_variable=own.key_env,
+            models=(name,),
+            operations=own.operations,
+            needs_models=False,
+        )
+    return kinds
+
+
+def _adapter(name: str, config: Config, registry: Registry, kinds: Mapping[str, Kind]) -> Adapter:
     provider = config.providers[name]
-    kind = kind_of(name, provider)
+    kind = kind_of(name, provider, kinds)
     options: dict[str, Any] = {}
     if provider.function is not None:
         options = {"function": provider.function, "name": name}
@@ -218,15 +240,20 @@ def _adapter(name: str, config: Config, registry: Registry) -> Adapter:
     return registry.get(kind.adapter).make(options)
 
 
-def _target(candidate: Candidate, config: Config, environ: Mapping[str, str]) -> Target:
+def _target(
+    candidate: Candidate,
+    config: Config,
+    environ: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+) -> Target:
     spec = candidate.spec
     provider = config.providers[spec.provider]
     headers = resolve_headers(spec.provider, provider, environ)
     return Target(
         provider=spec.provider,
         model=spec.model,
-        base_url=address(spec.provider, provider) or "",
-        key=resolve_key(spec.provider, provider, environ),
+        base_url=address(spec.provider, provider, kinds) or "",
+        key=resolve_key(spec.provider, provider, environ, kinds),
         headers={name: value.reveal() for name, value in headers.items()},
         max_output_tokens=spec.max_output_tokens,
         options={"errors": provider.errors} if provider.errors else {},

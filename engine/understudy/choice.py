@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from understudy.config import Config, key_source
+from understudy.config import Config, Kind, key_source
 from understudy_actors.dispatcher.flight import Decision
 from understudy_actors.dispatcher.strategies.base import expected_usd
 from understudy_actors.domain.candidate import Candidate
@@ -52,13 +53,14 @@ class Fallback(NamedTuple):
 def choice_of(
     candidate: Candidate,
     config: Config,
+    kinds: Mapping[str, Kind],
     decision: Decision,
     now: float,
     tokens: tuple[int, int],
 ) -> Choice:
     """Describe a candidate; `tokens` are the estimates for question and answer."""
     spec = candidate.spec
-    source = key_source(spec.provider, config.providers[spec.provider])
+    source = key_source(spec.provider, config.providers[spec.provider], kinds)
     cost = 0.0 if candidate.free_left else expected_usd(spec, *tokens)
     return Choice(
         provider=spec.provider,

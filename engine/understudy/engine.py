@@ -79,7 +79,12 @@ class Engine:
         async def call(candidate: Candidate, _request: Request) -> Reply:
             decision = flight.decisions[-1]
             choice = choice_of(
-                candidate, self._parts.config, decision, self._clock.now(), _estimate(flight)
+                candidate,
+                self._parts.config,
+                self._parts.kinds,
+                decision,
+                self._clock.now(),
+                _estimate(flight),
             )
             answer = function(choice, *args, **kwargs)
             if inspect.isawaitable(answer):
@@ -105,7 +110,14 @@ class Engine:
         now = self._clock.now()
         if not decision.ranked:
             raise nobody(flight, decision, now)
-        return choice_of(decision.ranked[0], self._parts.config, decision, now, _estimate(flight))
+        return choice_of(
+            decision.ranked[0],
+            self._parts.config,
+            self._parts.kinds,
+            decision,
+            now,
+            _estimate(flight),
+        )
 
     def report_success(
         self, provider: str, model: str | None = None, *, elapsed_s: float | None = None

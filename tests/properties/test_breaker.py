@@ -224,9 +224,15 @@ def window_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.seen.append((self.now, bad))
             self.agree(self.window.n, self.window.bad)
 
-        @rule(widths=st.floats(0, 1.5) | st.sampled_from([1.0, 3.0, 10.0, 100.0]))
+        @rule(widths=st.floats(0, 1.5) | st.sampled_from([0.25, 0.5, 1.0, 2.5, 9.5, 100.0]))
         def wait(self, widths: float) -> None:
             self.now += widths * self.length / self.buckets
+
+        @rule(widths=st.lists(st.floats(0.1, 0.9), min_size=3, max_size=12))
+        def trickle(self, widths: list[float]) -> None:
+            for each in widths:
+                self.wait(each)
+                self.count([True, False])
 
         @rule()
         def look(self) -> None:

@@ -69,6 +69,9 @@ WINDOWED = BreakerPolicy(
 VERDICTS = st.sampled_from([*Verdict, Verdict.OK, Verdict.FAIL, Verdict.FAIL])
 
 
+RETURNS = st.sampled_from([None, Verdict.VOID, Verdict.NEUTRAL, Verdict.OK])
+
+
 def jitter(index: int) -> float:
     """Eighths, in an order that is not sorted."""
     return index * 3 % 8 / 8
@@ -140,6 +143,12 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.once(verdict)
             self.agree()
 
+        @rule(oks=st.integers(5, 12), seconds=st.sampled_from([4.0, 8.0, 16.0]))
+        def turn(self, oks: int, seconds: float) -> None:
+            self.traffic([Verdict.OK] * oks)
+            self.now += seconds
+            self.traffic([Verdict.FAIL] * 4)
+
         @rule(retry_after=st.sampled_from([None, 8.0, 1024.0]))
         def break_and_wait(self, retry_after: float | None) -> None:
             for _ in range(50):
@@ -161,7 +170,7 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.agree()
 
         @precondition(lambda self: self.breaker.state is State.HALF_OPEN)
-        @rule(timeout=st.sampled_from([0.0, 32.0]), verdict=st.none() | VERDICTS)
+        @rule(timeout=st.sampled_from([0.0, 32.0]), verdict=RETURNS)
         def lend_all_probes(self, timeout: float, verdict: Verdict | None) -> None:
             before = len(self.lent)
             for _ in range(self.policy.max_probes):

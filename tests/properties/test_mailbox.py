@@ -108,7 +108,8 @@ ACTORS = 4
 def programs(*how: str) -> st.SearchStrategy[list[Plan]]:
     """Plans to send from outside, one after the other; each is part of one drawn before it."""
     node = st.tuples(st.integers(0, 30), st.integers(0, ACTORS - 1), st.sampled_from(how))
-    return st.lists(node, max_size=30).map(_grow)
+    # The longer ones because lists are short by themselves, and order shows among many.
+    return (st.lists(node, max_size=12) | st.lists(node, min_size=15, max_size=40)).map(_grow)
 
 
 def _grow(nodes: list[tuple[int, int, str]]) -> list[Plan]:

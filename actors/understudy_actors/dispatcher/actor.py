@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from msgspec import Struct
+
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.messages import (
     Failed,
@@ -35,6 +37,7 @@ from understudy_actors.dispatcher.retry import (
     wait_here_s,
 )
 from understudy_actors.dispatcher.settings import DispatcherSettings
+from understudy_actors.dispatcher.strategies.base import Strategy
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import Overloaded
 from understudy_actors.domain.events import RetryToken, StrategyChanged
@@ -43,6 +46,14 @@ from understudy_actors.runtime.actor import LATER, Context
 
 WAIT_HINT_S: Final = 1.0
 """What a full queue tells its callers to wait, in seconds."""
+
+
+class Switched(Struct, frozen=True):
+    """What survives a restart: the strategies chosen since the start, and those that were brought
+    along, by name; a None stands for the engine's default."""
+
+    chosen: dict[str | None, str]
+    adopted: dict[str, Strategy]
 
 
 class Dispatcher:
@@ -54,14 +65,16 @@ class Dispatcher:
         settings: DispatcherSettings,
         candidates: Sequence[Candidate],
         report: Report,
-        chosen: dict[str | None, str] | None = None,
+        switched: Switched | None = None,
     ) -> None:
-        """`chosen` holds strategies that were switched before a restart."""
+        """`switched` is what was saved before a restart."""
         self._context = context
         self._now = context.now
         self._trace = context.trace
         self._settings = settings
-        self._chosen: dict[str | None, str] = dict(chosen or {})
+        switched = switched or Switched({}, {})
+        self._chosen = dict(switched.chosen)
+        self._adopted = dict(switched.adopted)
         self._ranking = Ranking(
             settings,
             candidates,
@@ -69,6 +82,8 @@ class Dispatcher:
             context.randomness.stream("dispatcher"),
             report,
         )
+        for strategy in self._adopted.values():
+            self._ranking.adopt(strategy)
         self._draws = context.randomness.stream("backoff")
         self._queue = SlotQueue(settings.queue_capacity)
         self._budget = RetryBudget(
@@ -181,7 +196,9 @@ class Dispatcher:
     def _set_strategy(self, message: SetStrategy) -> None:
         name = self._ranking.adopt(message.strategy)
         self._chosen[message.operation] = name
-        self._context.save(dict(self._chosen))
+        if not isinstance(message.strategy, str):
+            self._adopted[name] = message.strategy
+        self._context.save(Switched(dict(self._chosen), dict(self._adopted)))
         if self._trace.on:
             self._trace.emit(
                 StrategyChanged(at_s=self._now(), strategy=name, operation=message.operation)

@@ -62,8 +62,8 @@ class Trace:
             except Exception as error:
                 self._remove(listener)
                 failed.append((listener, error))
-        for listener, error in failed:  # now, so that the others got the event itself before
-            self._report(listener, error, event.at_s)
+        for broken, why in failed:  # now, so that the others got the event itself before
+            self._report(broken, why, event.at_s)
 
     def _remove(self, listener: Listener) -> None:
         self._all = tuple(each for each in self._all if each is not listener)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from understudy.config.breaker import breaker_policy
+from understudy.config.kinds import KINDS
 from understudy.config.provider import ProviderConfig
-from understudy.config.resolve import chains
+from understudy.config.resolve import Kinds, chains
 from understudy.config.schema import Config
 from understudy.config.sections import GuardConfig, HoldConfig, ProviderRetryConfig, RetryConfig
 from understudy_actors.dispatcher.retry import Backoff, GuardRule, RetryRule
@@ -56,7 +57,7 @@ def guard_rule(guard: GuardConfig) -> GuardRule | None:
 
 
 def dispatcher_settings(
-    config: Config, strategies: Mapping[str, Callable[[], Strategy]]
+    config: Config, strategies: Mapping[str, Callable[[], Strategy]], kinds: Kinds = KINDS
 ) -> DispatcherSettings:
     """What the dispatcher is configured with. `strategies` are all that may be named."""
     unlike = {name: each for name, each in config.providers.items() if each.retry != _SAME}
@@ -70,7 +71,7 @@ def dispatcher_settings(
         strategy=config.strategy,
         by_operation={n: o.strategy for n, o in config.operations.items() if o.strategy},
         by_complexity={level: name for level, name in by_complexity.items() if name},
-        chains=chains(config),
+        chains=chains(config, kinds),
         retry={name: retry_rule(config.retry, each.retry) for name, each in unlike.items()},
         default_retry=retry_rule(config.retry),
         budget_ratio=config.retry.budget.ratio,

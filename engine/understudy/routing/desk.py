@@ -80,7 +80,7 @@ class Desk:
 
     def stamp(self, request: Request) -> Flight:
         now = self._clock.now()
-        identity = request.id or self._ids.request_id()
+        identity = getattr(request, "id", None) or self._ids.request_id()
         try:
             validate(request, self._operations, self._strategies)
         except InvalidRequest as error:

@@ -9,14 +9,24 @@ from typing import Any, Final
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.request import (
     ChatInput,
+    Complexity,
     CustomInput,
     EmbeddingInput,
     ImageInput,
+    ImagePart,
+    Message,
     Request,
+    TextPart,
 )
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 TEMPERATURE_MAX: Final = 2.0
+COMPLEXITIES: Final = frozenset(str(each) for each in Complexity)
+VALUE_CHARS_MAX: Final = 60
+"""Of a wrong value this much is shown."""
+
+_TEXTS: Final = ("operation", "model", "strategy", "region", "complexity", "user", "id")
+_PARTS: Final = (TextPart, ImagePart)
 
 
 def validate(request: Request, operations: Collection[str], strategies: Collection[str]) -> None:
@@ -25,6 +35,9 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
     Raises:
         InvalidRequest: The message names the field, its value and what would be right.
     """
+    if not isinstance(request, Request):
+        raise _invalid("the request", type(request).__name__, "a Request")
+    _names(request)
     if request.operation not in operations:
         raise _invalid("operation", request.operation, f"one of {', '.join(sorted(operations))}")
     if request.strategy is not None and request.strategy not in strategies:
@@ -33,10 +46,8 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
         _positive("timeout_s", request.timeout_s, "seconds > 0")
     if request.max_cost_usd is not None:
         _not_negative("max_cost_usd", request.max_cost_usd, "USD >= 0")
-    if request.max_attempts is not None and request.max_attempts < 1:
-        raise _invalid("max_attempts", request.max_attempts, "an integer >= 1")
-    if request.output_tokens is not None and request.output_tokens < 0:
-        raise _invalid("output_tokens", request.output_tokens, "an integer >= 0")
+    _whole("max_attempts", request.max_attempts, 1)
+    _whole("output_tokens", request.output_tokens, 0)
     body = request.input
     check = _CHECKS.get(type(body))
     if check is None:
@@ -46,37 +57,61 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
     check(body)
 
 
+def _names(request: Request) -> None:
+    """Whatever requests are told apart by must be text, or it could not be looked up."""
+    for field in _TEXTS:
+        value = getattr(request, field)
+        if value is not None and not isinstance(value, str):
+            raise _invalid(field, value, "text")
+    for field in ("capabilities", "tags"):
+        value = getattr(request, field)
+        if type(value) is not tuple or not all(isinstance(each, str) for each in value):
+            raise _invalid(field, value, "a tuple of names")
+    if request.complexity is not None and request.complexity not in COMPLEXITIES:
+        known = ", ".join(sorted(COMPLEXITIES))
+        raise _invalid("complexity", request.complexity, f"one of {known}")
+
+
 def _chat(body: ChatInput) -> None:
-    if not body.messages:
-        raise _invalid("input.messages", "[]", "at least one message")
+    if not isinstance(body.messages, tuple | list) or not body.messages:
+        raise _invalid("input.messages", "empty", "at least one message")
     for index, message in enumerate(body.messages):
-        if message.role not in ROLES:
-            known = ", ".join(sorted(ROLES))
-            raise _invalid(f"input.messages[{index}].role", message.role, f"one of {known}")
-        if message.role == "tool" and message.tool_call_id is None:
-            raise _invalid(f"input.messages[{index}].tool_call_id", None, "the call it answers")
+        _message(f"input.messages[{index}]", message)
     if not any(m.content or m.tool_calls for m in body.messages):
         raise _invalid("input.messages", "without any content", "some text")
-    if body.max_tokens is not None and body.max_tokens < 1:
-        raise _invalid("input.max_tokens", body.max_tokens, "an integer >= 1")
-    if body.temperature is not None and not 0.0 <= body.temperature <= TEMPERATURE_MAX:
-        raise _invalid("input.temperature", body.temperature, f"0 to {TEMPERATURE_MAX:g}")
-    if body.top_p is not None and not 0.0 <= body.top_p <= 1.0:
-        raise _invalid("input.top_p", body.top_p, "0 to 1")
+    _whole("input.max_tokens", body.max_tokens, 1)
+    _share("input.temperature", body.temperature, TEMPERATURE_MAX)
+    _share("input.top_p", body.top_p, 1.0)
+
+
+def _message(field: str, message: object) -> None:
+    """One turn. Nothing of its text is repeated: roles and contents get mixed up."""
+    if not isinstance(message, Message):
+        raise _invalid(field, type(message).__name__, "a Message")
+    if message.role not in ROLES:
+        known = ", ".join(sorted(ROLES))
+        raise _invalid(f"{field}.role", "something else", f"one of {known}")
+    if message.role == "tool" and message.tool_call_id is None:
+        raise _invalid(f"{field}.tool_call_id", None, "the call it answers")
+    content = message.content
+    if isinstance(content, str):
+        return
+    if not isinstance(content, tuple | list) or not all(isinstance(p, _PARTS) for p in content):
+        raise _invalid(
+            f"{field}.content", type(content).__name__, "text, or TextPart and ImagePart"
+        )
 
 
 def _embedding(body: EmbeddingInput) -> None:
-    if not body.texts or not all(body.texts):
+    if not body.texts or not all(isinstance(each, str) and each for each in body.texts):
         raise _invalid("input.texts", "empty", "at least one text, none of them empty")
-    if body.dimensions is not None and body.dimensions < 1:
-        raise _invalid("input.dimensions", body.dimensions, "an integer >= 1")
+    _whole("input.dimensions", body.dimensions, 1)
 
 
 def _image(body: ImageInput) -> None:
-    if not body.prompt:
-        raise _invalid("input.prompt", "''", "some text")
-    if body.n < 1:
-        raise _invalid("input.n", body.n, "an integer >= 1")
+    if not body.prompt or not isinstance(body.prompt, str):
+        raise _invalid("input.prompt", "empty", "some text")
+    _whole("input.n", body.n, 1)
 
 
 def _custom(body: CustomInput) -> None:
@@ -92,16 +127,35 @@ _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
 
 
 def _positive(field: str, value: float, right: str) -> None:
-    if not (value > 0.0 and math.isfinite(value)):
+    if not _is_number(value) or not (value > 0.0 and math.isfinite(value)):
         raise _invalid(field, value, right)
 
 
 def _not_negative(field: str, value: float, right: str) -> None:
-    if not (value >= 0.0 and math.isfinite(value)):
+    if not _is_number(value) or not (value >= 0.0 and math.isfinite(value)):
         raise _invalid(field, value, right)
+
+
+def _whole(field: str, value: object, least: int) -> None:
+    if value is not None and (type(value) is not int or value < least):
+        raise _invalid(field, value, f"an integer >= {least}")
+
+
+def _share(field: str, value: float | None, most: float) -> None:
+    if value is not None and not (_is_number(value) and 0.0 <= value <= most):
+        raise _invalid(field, value, f"0 to {most:g}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _invalid(field: str, value: object, right: str) -> InvalidRequest:
     return InvalidRequest(
-        f"invalid request: {field} is {value!r}, expected {right}. Nothing was called."
+        f"invalid request: {field} is {_shown(value)}, expected {right}. Nothing was called."
     )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}..."

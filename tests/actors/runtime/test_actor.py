@@ -282,6 +282,38 @@ def test_rest_for_one_takes_down_an_actor_in_its_turn_only_after_that() -> None:
     assert lines[3:] == ["top afterwards"]
 
 
+def test_a_dependent_that_crashes_after_it_was_taken_down_is_not_counted_twice() -> None:
+    world, lines = World(), list[str]()
+    supervisor = world.supervisor("rest_for_one")
+    base = supervisor.spawn(ChildSpec("base", functional(crash_on_bomb)))
+
+    def start(start: Start) -> Diary:
+        return Diary(lines, start, lambda diary, message: base.ask_now(message))
+
+    top = supervisor.spawn(ChildSpec("top", start, max_restarts=0))
+    with pytest.raises(Crashed, match="^top crashed"):
+        top.ask_now("bomb")
+    assert [name for name, _ in world.crashes] == ["base", "top"]
+    assert top.status().state is State.SUSPENDED, "the crash of another is no reason to give up"
+    world.advance_to(1)
+    assert top.ask_now("hello") == "hello"
+    assert lines == ["top bomb", "top hello"], "whoever crashed is not asked to stop in good order"
+
+
+def test_what_a_turn_told_before_it_crashed_is_handled_before_its_asker_learns() -> None:
+    world, seen = World(), list[Any]()
+    other = world.spawn("other", lambda context, message: seen.append(message))
+
+    def tell_and_crash(context: Context, message: str) -> None:
+        other.tell(message)
+        raise Bad
+
+    ref = world.spawn("clerk", tell_and_crash)
+    with pytest.raises(Crashed):
+        ref.ask_now("told")
+    assert seen == ["told"]
+
+
 def test_an_actor_that_is_down_can_be_revived_from_within_a_turn() -> None:
     world = World()
     down = world.spawn("down", crash_on_bomb)

@@ -12,9 +12,9 @@ import trio
 import trio.testing
 from hypothesis import given, settings, strategies as st
 
-from tests.actors.runtime.world import REAL, Runtime, TrioClock, World
+from tests.actors.runtime.world import REAL, Runtime, TrioClock, World, functional
 from understudy_actors.domain.errors import Overloaded
-from understudy_actors.runtime.actor import LATER, Context, Ref
+from understudy_actors.runtime.actor import LATER, ChildSpec, Context, Ref
 from understudy_actors.runtime.errors import (
     ActorDied,
     ActorError,
@@ -155,6 +155,7 @@ def check_ask(runtime: Runtime) -> None:
             kind = "died" if isinstance(got[0], ActorDied) else "deadline"
             assert isinstance(got[0], ActorDied | DeadlineExceeded)
         assert kind in [kind for kind, end in zip(kinds, ends, strict=True) if end == first]
+        assert not ref._debts.owed, "a closed slot is still owed"
         assert len(world.timers) <= (1 if crash_s is not None else 0), "a deadline was left set"
 
     @settings(database=None)
@@ -204,6 +205,7 @@ async def _queued_asks(runtime: Runtime) -> None:
         askers.cancel_scope.cancel()
     result, *work = clerk.seen[1:]
     assert result == "too late, but a result"
+    assert set(got) == {"in time", "also in time", "too late", "too late, but a result"}
     assert sorted(work) == ["also in time", "in time"]
     assert got["in time"] == "in time"
     assert isinstance(got["too late"], DeadlineExceeded)
@@ -251,6 +253,20 @@ async def test_the_poison_ask_is_told_so_and_the_others_that_their_actor_died() 
     assert isinstance(got["behind it"], ActorDied)
     assert clerk.seen == ["bomb", "bomb"]
     assert ref.status().work == 1, "the tell waits for the next incarnation"
+
+
+async def test_an_actor_that_leaves_in_the_turn_in_which_it_promised_a_reply_owes_nothing() -> None:
+    world = World(clock=TrioClock())
+    supervisor = world.supervisor()
+
+    def promise_and_leave(context: Context, message: str) -> Any:
+        context.reply()
+        supervisor.remove("clerk")
+        return LATER
+
+    ref = supervisor.spawn(ChildSpec("clerk", functional(promise_and_leave)))
+    with pytest.raises(ActorStopped):
+        await ref.ask("x", 10.0)
 
 
 async def test_stopping_answers_everybody() -> None:
