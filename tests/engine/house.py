@@ -18,6 +18,7 @@ from understudy_actors.dispatcher.strategies import Strategy
 from understudy_actors.domain import events
 from understudy_actors.domain.errors import ProviderError, provider_error
 from understudy_actors.domain.events import Event
+from understudy_actors.provider.endpoint import Endpoint
 from understudy_actors.runtime.ports import Randomness
 
 HANG = math.inf
@@ -177,6 +178,13 @@ class Wire:
     async def aclose(self) -> None:
         """Close."""
         self.closed = True
+
+
+def endpoint_of(engine: Engine, name: str) -> Endpoint:
+    """The machines of one endpoint, inside its provider's actor."""
+    ref: Any = engine._parts.providers[name.partition("/")[0]]
+    endpoint: Endpoint = ref._actor._endpoints[name]
+    return endpoint
 
 
 def tasks() -> int:

@@ -179,6 +179,20 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.back.append(self.lent.pop())
                 self.release(*self.back[-1], verdict, None, 0.0)
 
+        @rule(verdict=st.sampled_from(Verdict), duration=st.sampled_from([0.0, 16.0, 512.0]))
+        def break_and_probe(self, verdict: Verdict, duration: float) -> None:
+            if self.breaker.state is not State.HALF_OPEN:
+                self.break_and_wait(None)
+            self.probes([verdict] * 3, None, duration)
+
+        @rule(timeout=st.sampled_from([0.0, 2.0, 32.0]), late=st.sampled_from([0.25, 4.0, 64.0]))
+        def a_probe_hangs(self, timeout: float, late: float) -> None:
+            if self.breaker.state is not State.HALF_OPEN:
+                self.break_and_wait(None)
+            self.attempt(timeout)
+            self.now += timeout + self.policy.lease_grace_s + late
+            self.agree()
+
         @precondition(lambda self: self.breaker.state is State.HALF_OPEN)
         @rule(calm=st.sampled_from([0.0, 8.0, 16.0, 64.0]))
         def recover(self, calm: float) -> None:
@@ -285,5 +299,5 @@ def breaker_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 def test_the_breaker_is_what_its_history_says() -> None:
     run_state_machine_as_test(
         breaker_machine(breaker),
-        settings=settings(max_examples=120, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=80, stateful_step_count=40, deadline=None),
     )

@@ -71,6 +71,14 @@ def concurrency_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 if self.calls:
                     self.end(len(self.calls) - 1, "throttle")
 
+        @rule(rounds=st.integers(1, 3))
+        def serve(self, rounds: int) -> None:
+            for _ in range(rounds):
+                self.start(6)
+                while self.calls:
+                    self.end(0, "ok")
+            self.recover()
+
         @rule()
         def recover(self) -> None:
             self.limit.restart()
@@ -130,7 +138,7 @@ def concurrency_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 def test_the_limit_is_what_its_history_says() -> None:
     run_state_machine_as_test(
         concurrency_machine(concurrency),
-        settings=settings(max_examples=100, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
     )
 
 

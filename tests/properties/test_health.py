@@ -164,7 +164,7 @@ def health_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 def test_health_is_what_its_samples_say() -> None:
     run_state_machine_as_test(
         health_machine(health),
-        settings=settings(max_examples=100, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=80, stateful_step_count=30, deadline=None),
     )
 
 

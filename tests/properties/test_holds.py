@@ -256,7 +256,7 @@ def holds_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 def test_holds_are_what_was_said_about_them() -> None:
     run_state_machine_as_test(
         holds_machine(holds),
-        settings=settings(max_examples=150, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=80, stateful_step_count=30, deadline=None),
     )
 
 

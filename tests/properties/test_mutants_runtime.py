@@ -25,7 +25,10 @@ def _noticing_is_enough() -> Iterator[None]:
     """Look for one failure, and do not make it any smaller."""
     name = settings.get_current_profile_name()
     settings.register_profile(
-        "planted", settings.get_profile(name), phases=[Phase.generate], report_multiple_bugs=False
+        "planted",
+        settings.get_profile(name),
+        phases=[Phase.explicit, Phase.generate],
+        report_multiple_bugs=False,
     )
     settings.load_profile("planted")
     yield

@@ -220,5 +220,5 @@ def permit_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 def test_permits_probes_and_leases_keep_their_rules() -> None:
     run_state_machine_as_test(
         permit_machine(breaker),
-        settings=settings(max_examples=120, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=80, stateful_step_count=40, deadline=None),
     )

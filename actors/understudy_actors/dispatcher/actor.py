@@ -1,7 +1,8 @@
 """The dispatcher actor: who is asked next, and in what order requests wait.
 
 It owns the routes, the strategies' memory, the retry budget and the queue. It keeps nothing of a
-request but its place in the queue, so a restart loses nothing that cannot be rebuilt.
+request but its place in the queue; a restart forgets the queue (those in it are told so), what the
+strategies remembered, and how full the budget was. Strategies that were switched stay switched.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from understudy_actors.dispatcher.messages import (
     Left,
     LookOver,
     Overview,
-    Select,
     Rank,
+    Select,
     SetStrategy,
     Step,
     WaitForSlot,
@@ -38,11 +39,13 @@ from understudy_actors.dispatcher.retry import (
 )
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies.base import Strategy
-from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.candidate import NO_SLOT, Candidate
 from understudy_actors.domain.errors import Overloaded
 from understudy_actors.domain.events import RetryToken, StrategyChanged
 from understudy_actors.domain.outcome import POLICY, ErrorClass
 from understudy_actors.runtime.actor import LATER, Context
+
+_TICKETS: Final = 1 << 40  # more than one incarnation will ever hand out
 
 WAIT_HINT_S: Final = 1.0
 """What a full queue tells its callers to wait, in seconds."""
@@ -67,7 +70,15 @@ class Dispatcher:
         report: Report,
         switched: Switched | None = None,
     ) -> None:
-        """`switched` is what was saved before a restart."""
+        """Build it fresh, or with the strategies that were chosen before a restart.
+
+        Args:
+            context: Clock, trace, chance and the place for snapshots.
+            settings: Policies.
+            candidates: Everybody, in configured order.
+            report: Hears of strategies that raise or break their law.
+            switched: What the last incarnation saved.
+        """
         self._context = context
         self._now = context.now
         self._trace = context.trace
@@ -85,7 +96,7 @@ class Dispatcher:
         for strategy in self._adopted.values():
             self._ranking.adopt(strategy)
         self._draws = context.randomness.stream("backoff")
-        self._queue = SlotQueue(settings.queue_capacity)
+        self._queue = SlotQueue(settings.queue_capacity, context.incarnation * _TICKETS)
         self._budget = RetryBudget(
             settings.budget_ratio,
             settings.budget_per_second,
@@ -115,10 +126,21 @@ class Dispatcher:
 
     def _decide(self, flight: Flight, now: float) -> Decision:
         decision = self._ranking.decide(flight, now)
-        if self._queue and not flight.ticket and self._queue.holds(decision.route):
-            decision.ranked, decision.can_wait = (), True  # nobody jumps the queue
+        if not self._queue.idle:
+            self._yield_to_waiters(decision, flight.ticket)
         flight.decisions.append(decision)
         return decision
+
+    def _yield_to_waiters(self, decision: Decision, ticket: int) -> None:
+        """Nobody jumps the queue: leave out whoever has no slot to spare for this flight."""
+        spare: list[Candidate] = []
+        for each in decision.ranked:
+            if self._queue.precedes(ticket, each):
+                decision.left_out[each.name] = NO_SLOT
+                decision.can_wait = True
+            else:
+                spare.append(each)
+        decision.ranked = spare
 
     def _failed(self, message: Failed) -> Step:
         flight, failure = message.flight, message.failure
@@ -139,10 +161,11 @@ class Dispatcher:
         elsewhere = policy.elsewhere or (
             failure.error is ErrorClass.CONTENT_POLICY and self._settings.reroute_refused_content
         )
+        if failure.error is ErrorClass.CONTEXT_LENGTH:
+            window = message.candidate.spec.max_context_tokens
+            flight.outgrew = max(flight.outgrew, window or 0)
         if elsewhere and flight.fallback:
             decision = self._decide(flight, now)
-            if failure.error is ErrorClass.CONTEXT_LENGTH:
-                _keep_larger(decision, message.candidate)
             if decision.ranked or decision.can_wait:
                 return Step(Move.ELSEWHERE, "the next candidate", decision)
         return self._here(message, rule, now)
@@ -170,10 +193,11 @@ class Dispatcher:
         if self._queue.full and not flight.ticket:
             reply.fail(queue_full(self._queue.capacity, self._now()))
             return LATER
+        now = self._now()
         flight.ticket = self._queue.join(
-            flight.decisions[-1].route, flight.ticket, lambda: reply.send(None)
+            _worth_waiting_for(flight, now), flight.ticket, lambda: reply.send(None)
         )
-        self._queue.wake(self._now())
+        self._queue.wake(now)
         return LATER
 
     def _left(self, message: Left) -> None:
@@ -214,14 +238,18 @@ def queue_full(capacity: int, now: float) -> Overloaded:
     )
 
 
-def _keep_larger(decision: Decision, failed: Candidate) -> None:
-    """A prompt that did not fit goes only to a window that is known to be larger, or unknown."""
-    bound = failed.spec.max_context_tokens
-    fitting: list[Candidate] = []
-    for each in decision.ranked:
-        window = each.spec.max_context_tokens
-        if bound is None or window is None or window > bound:
-            fitting.append(each)
-        else:
-            decision.left_out[each.name] = "its context window is not larger"
-    decision.ranked = fitting
+def _worth_waiting_for(flight: Flight, now: float) -> list[Candidate]:
+    """Who may serve this flight as soon as they have a slot.
+
+    Not whom it tried, but for the one it asks again; nor who seems free but refused all the same
+    (its actor is down, it is too dear): being woken for such a one would lead straight back into
+    the queue.
+    """
+    decision = flight.decisions[-1]
+    done = flight.tried[:-1] if flight.retries_here else flight.tried
+    return [
+        each
+        for each in decision.route.candidates
+        if each not in done
+        and (decision.left_out.get(each.name) is NO_SLOT or each.refusal(now) is not None)
+    ]

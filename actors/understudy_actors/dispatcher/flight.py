@@ -19,8 +19,8 @@ class Decision:
     """How the dispatcher ranked the candidates once, and why others were left out.
 
     `ranked` is best first; `left_out` maps a name to the reason why it was left out this time (what
-    never changes stands in `route.left_out`). `retry_at` is the earliest time at which one of them may
-    admit again; `can_wait` says that somebody is only busy.
+    never changes stands in `route.left_out`). `retry_at` is the earliest time at which one of them
+    may admit again; `can_wait` says that somebody is only busy.
     """
 
     at_s: float
@@ -53,6 +53,7 @@ class Flight:
         wait_s: Seconds waited since the last attempt.
         ended_at: When its last attempt ended.
         ticket: Place in the queue for a slot; 0 as long as it never waited.
+        outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
     request: Request
@@ -71,6 +72,7 @@ class Flight:
     wait_s: float = 0.0
     ticket: int = 0
     ended_at: float = 0.0
+    outgrew: int = 0
 
     def forget(self) -> None:
         """Let go of the prompt; the rest is what an explanation is made of."""

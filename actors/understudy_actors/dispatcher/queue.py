@@ -1,37 +1,44 @@
 """Who waits for a slot: bounded, in order of arrival, woken only when somebody could serve them.
 
-A waiter that is woken holds a promise on the candidate that woke it until it is seated or leaves, so
-that one free slot wakes one waiter; a promise that is not used goes to the next in line.
+A waiter that is woken holds a promise on the candidate that woke it until it is seated, leaves or
+waits again, so that one free slot wakes one waiter, and nobody else is given that slot meanwhile; a
+promise that is not used goes to the next in line.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
-from understudy_actors.dispatcher.select import Route
 from understudy_actors.domain.candidate import Candidate
 
 
 @attrs.define(eq=False, slots=True)
 class Waiter:
-    """One request in the queue; `wake` answers its ask and says whether it was still there."""
+    """One request in the queue; `wake` answers its ask and says whether it was still there.
+
+    `wanted` are the candidates that could serve it as soon as they have a slot.
+    """
 
     ticket: int
-    route: Route
+    wanted: Sequence[Candidate]
     wake: Callable[[], bool]
 
 
 @attrs.define(eq=False, slots=True)
 class SlotQueue:
-    """Waiters by ticket, and the promises of those that were woken."""
+    """Waiters by ticket, and the promises of those that were woken.
+
+    Tickets count from `last_ticket`: a queue built in place of one that died starts above all
+    tickets that are out, so that none names two requests.
+    """
 
     capacity: int = 1000
+    last_ticket: int = 0
     _waiters: list[Waiter] = attrs.Factory(list)
     _promised: dict[int, Candidate] = attrs.Factory(dict)
-    _tickets: int = 0
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -41,17 +48,28 @@ class SlotQueue:
         """Is there no place left?"""
         return len(self._waiters) >= self.capacity
 
-    def holds(self, route: Route) -> bool:
-        """Does anybody wait for this route?"""
-        return any(waiter.route is route for waiter in self._waiters)
+    @property
+    def idle(self) -> bool:
+        """Does nobody wait, and is nothing promised?"""
+        return not self._waiters and not self._promised
 
-    def join(self, route: Route, ticket: int, wake: Callable[[], bool]) -> int:
-        """Stand in line: at the end, or with the `ticket` of an earlier stand. Returns the ticket."""
+    def precedes(self, ticket: int, candidate: Candidate) -> bool:
+        """Must the holder of `ticket` (0: of none) leave `candidate` to somebody in the queue?"""
+        if not ticket and any(candidate in waiter.wanted for waiter in self._waiters):
+            return True
+        return not self._has_room(candidate, ticket)
+
+    def join(self, wanted: Sequence[Candidate], ticket: int, wake: Callable[[], bool]) -> int:
+        """Stand in line: at the end, or where the `ticket` of an earlier stand belongs.
+
+        Returns:
+            The ticket.
+        """
         if not ticket:
-            self._tickets += 1
-            ticket = self._tickets
-        self._promised.pop(ticket, None)  # whoever stands in line again was not seated by it
-        insort(self._waiters, Waiter(ticket, route, wake), key=lambda waiter: waiter.ticket)
+            self.last_ticket += 1
+            ticket = self.last_ticket
+        self._promised.pop(ticket, None)  # it led to nothing, and would stand in its own way
+        insort(self._waiters, Waiter(ticket, wanted, wake), key=lambda waiter: waiter.ticket)
         return ticket
 
     def leave(self, ticket: int) -> None:
@@ -64,20 +82,27 @@ class SlotQueue:
         if not self._waiters:
             return
         staying: list[Waiter] = []
-        hopeless: set[int] = set()
+        full: set[int] = set()
         for waiter in self._waiters:
-            room = None if id(waiter.route) in hopeless else self._room(waiter.route, now)
+            room = self._room(waiter, full, now)
             if room is None:
-                hopeless.add(id(waiter.route))
                 staying.append(waiter)
             elif waiter.wake():
                 self._promised[waiter.ticket] = room
         self._waiters = staying
 
-    def _room(self, route: Route, now: float) -> Candidate | None:
-        for each in route.candidates:
-            if each.refusal(now) is None:
-                promised = sum(1 for other in self._promised.values() if other is each)
-                if each.in_flight + promised < each.limit:
+    def _room(self, waiter: Waiter, full: set[int], now: float) -> Candidate | None:
+        """Who could serve a waiter now; `full` remembers who could serve nobody."""
+        for each in waiter.wanted:
+            if each.index not in full:
+                if each.refusal(now) is None and self._has_room(each, waiter.ticket):
                     return each
+                full.add(each.index)
         return None
+
+    def _has_room(self, candidate: Candidate, ticket: int) -> bool:
+        """Is there a slot beyond those promised to others than the holder of `ticket`?"""
+        promised = 0
+        for holder, other in self._promised.items():
+            promised += other is candidate and holder != ticket
+        return candidate.in_flight + promised < candidate.limit

@@ -5,6 +5,7 @@ Everything here is a reading of the candidates at one moment; nothing is reserve
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
@@ -73,7 +74,7 @@ class Ranking:
             self._shut[candidate.index] = candidate
 
     def strategy_name(self, request: Request) -> str:
-        """The strategy for this request: its own, else by quality, complexity, operation, engine."""
+        """The request's own, else by quality boost, complexity, operation, engine."""
         if request.strategy is not None:
             return request.strategy
         if request.quality_boost:
@@ -95,12 +96,17 @@ class Ranking:
     def decide(self, flight: Flight, now: float) -> Decision:
         """Rank for a flight; whom it tried already is left out."""
         return self._rank(
-            flight.request, flight.input_tokens, flight.output_tokens, flight.tried, now
+            flight.request,
+            flight.input_tokens,
+            flight.output_tokens,
+            flight.tried,
+            flight.outgrew,
+            now,
         )
 
     def select(self, message: Select, now: float) -> Decision:
         """Rank for a caller who makes the call."""
-        return self._rank(message.request, message.input_tokens, message.output_tokens, (), now)
+        return self._rank(message.request, message.input_tokens, message.output_tokens, (), 0, now)
 
     def _rank(
         self,
@@ -108,6 +114,7 @@ class Ranking:
         input_tokens: int,
         output_tokens: int,
         tried: Sequence[Candidate],
+        outgrew: int,
         now: float,
     ) -> Decision:
         key = route_key(request)
@@ -121,7 +128,7 @@ class Ranking:
             or request.max_cost_usd is not None
             or (route.smallest_window is not None and input_tokens > route.smallest_window)
         ):
-            self._filter(decision, view, tried)
+            self._filter(decision, view, tried, outgrew)
         if len(decision.ranked) > 1:
             decision.ranked = self._order(decision, view, key)
         if decision.ranked:
@@ -129,12 +136,14 @@ class Ranking:
             decision.ranked[0].picked = self._picks
         return decision
 
-    def _filter(self, decision: Decision, view: View, tried: Sequence[Candidate]) -> None:
+    def _filter(
+        self, decision: Decision, view: View, tried: Sequence[Candidate], outgrew: int
+    ) -> None:
         """Leave out whoever cannot serve this request now, with the reason."""
         left_out, now = decision.left_out, view.now
         staying: list[Candidate] = []
         for each in decision.ranked:
-            reason = self._unfit_now(each, view, tried)
+            reason = self._unfit_now(each, view, tried, outgrew)
             if reason is None:
                 staying.append(each)
                 continue
@@ -142,14 +151,19 @@ class Ranking:
             if reason is NO_SLOT:
                 decision.can_wait = True
             elif each.shut_until > now and reason is each.shut_why:
-                until = each.shut_until
-                if decision.retry_at is None or until < decision.retry_at:
+                until = each.shut_until  # infinity: no time will change it, only a hand
+                if until < (math.inf if decision.retry_at is None else decision.retry_at):
                     decision.retry_at = until
         decision.ranked = staying
 
-    def _unfit_now(self, each: Candidate, view: View, tried: Sequence[Candidate]) -> str | None:
+    def _unfit_now(
+        self, each: Candidate, view: View, tried: Sequence[Candidate], outgrew: int
+    ) -> str | None:
         if each in tried:
             return "tried already"
+        window = each.spec.max_context_tokens
+        if window is not None and window <= outgrew:
+            return "its context window is not larger"
         request = view.request
         reason = too_big(each.spec, view.input_tokens) or too_dear(
             each.spec, request, view.input_tokens, view.output_tokens, each.free_left
@@ -167,39 +181,40 @@ class Ranking:
         return None
 
     def _order(self, decision: Decision, view: View, key: RouteKey) -> Sequence[Candidate]:
-        strategy = self._strategy(decision.strategy, key)
-        candidates = decision.ranked
-        if decision.strategy == "priority":
+        """Tier after tier, the first one as the strategy says, the others as configured.
+
+        Whom the task's complexity does not suit stands behind whom it does, stand-ins behind all.
+        """
+        candidates, route, name = decision.ranked, decision.route, decision.strategy
+        if name == "priority":
             return candidates
-        complexity = view.request.complexity
-        if complexity is not None:
-            suited = [c for c in candidates if not c.spec.suits or complexity in c.spec.suits]
-            if suited and len(suited) < len(candidates):
-                rest = [c for c in candidates if c not in suited]
-                return [*self._ask(strategy, suited, view), *rest]
-        if not decision.route.tiered:
-            return self._ask(strategy, candidates, view)
-        chained = decision.route.chained
-        first, *rest_tiers = [list(t) for _, t in groupby(candidates, lambda c: tier(c, chained))]
-        return [*self._ask(strategy, first, view), *(c for t in rest_tiers for c in t)]
+        unsuited = _unsuited(candidates, view.request.complexity)
+        if not unsuited and not route.tiered:
+            return self._ask(name, key, candidates, view)
+
+        def place(candidate: Candidate) -> tuple[bool, bool, int]:
+            degraded, priority = tier(candidate, route.chained)
+            return degraded, candidate.index in unsuited, priority
+
+        tiers = groupby(sorted(candidates, key=place), place)
+        first = list(next(tiers)[1])
+        return [*self._ask(name, key, first, view), *(c for _, rest in tiers for c in rest)]
 
     def _ask(
-        self, strategy: Strategy, candidates: Sequence[Candidate], view: View
+        self, name: str, key: RouteKey, candidates: Sequence[Candidate], view: View
     ) -> Sequence[Candidate]:
-        """Ask the strategy; if it breaks its law, report that once and keep the given order."""
+        """Ask a strategy; if it raises or breaks its law, report that and keep the given order."""
         try:
-            ranked = strategy.rank(candidates, view)
-            if type(strategy).__module__.startswith(_TRUSTED) or _is_permutation(
-                ranked, candidates
-            ):
+            strategy = self._strategy(name, key)
+            if type(strategy).__module__.startswith(_TRUSTED):
+                return strategy.rank(candidates, view)
+            ranked = list(strategy.rank(tuple(candidates), view))
+            if _is_permutation(ranked, candidates):
                 return ranked
-            error: Exception = LawBroken(
-                f"strategy {strategy.name!r} must return a permutation of its candidates"
-            )
-        except Exception as raised:
-            error = raised
-        self._report("strategy", strategy.name, error, "the configured order was used")
-        return candidates
+            raise LawBroken(f"strategy {name!r} must return a permutation of its candidates")
+        except Exception as error:
+            self._report("strategy", name, error, "the configured order was used")
+            return candidates
 
     def _strategy(self, name: str, key: RouteKey) -> Strategy:
         strategy = self._memory.get((name, key))
@@ -222,6 +237,13 @@ class LawBroken(Exception):
 
 
 _TRUSTED: Final = "understudy_actors.dispatcher.strategies"
+
+
+def _unsuited(candidates: Sequence[Candidate], complexity: str | None) -> set[int]:
+    """Indices of those who suit other complexities only."""
+    if complexity is None:
+        return set()
+    return {c.index for c in candidates if c.spec.suits and complexity not in c.spec.suits}
 
 
 def _is_permutation(ranked: Sequence[Candidate], candidates: Sequence[Candidate]) -> bool:

@@ -1,9 +1,9 @@
 """What comes after a failed attempt: here again, elsewhere, or the end. Pure decisions.
 
-The order (RESILIENCE §3.2): fail over at once to somebody untried; else the same endpoint after a
-back-off, if that can help; else end with one typed error. Under `priority` the order of candidates is
-a preference, so a target that answered or broke is asked once more before failing over, and a short
-`Retry-After` is waited for.
+The order: fail over at once to somebody untried; else the same endpoint after a back-off, if that
+can help; else end with one typed error. Under `priority` the order of candidates is a preference,
+so a target that answered or broke is asked once more before failing over, and a short `Retry-After`
+is waited for.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class RetryBudget:
 class GuardRule(Struct, frozen=True):
     """Failover guard of one target (after gRPC's retry throttling, one bucket an endpoint).
 
-    A target starts with `cap` tokens, loses `fail` for each failure and regains `ok` for each success;
-    requests fail over onto it only while it has more than `floor`.
+    A target starts with `cap` tokens, loses `fail` for each failure and regains `ok` for each
+    success; requests fail over onto it only while it has more than `floor`.
     """
 
     cap: float = 10.0
@@ -123,8 +123,8 @@ class Move(enum.Enum):
 class Failure(Struct, frozen=True, kw_only=True):
     """The facts about a failed attempt that decide what comes next.
 
-    `ready_at` is when the endpoint's own gates would admit again; `min_useful_s` the shortest time in
-    which an answer from it makes sense.
+    `ready_at` is when the endpoint's own gates would admit again; `min_useful_s` the shortest time
+    in which an answer from it makes sense.
     """
 
     error: ErrorClass

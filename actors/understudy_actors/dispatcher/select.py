@@ -1,8 +1,8 @@
 """Who may serve a request, and why each other one may not.
 
 What never changes while the engine runs (operation, model, capability, region, tag, disabled) is
-filtered once for each kind of request and kept as a `Route`; what changes from call to call (tried, held,
-open, no slot, price, size, failover guard) is filtered for each request.
+filtered once for each kind of request and kept as a `Route`; what changes from call to call (tried,
+held, open, no slot, price, size, failover guard) is filtered for each request.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ RouteKey: TypeAlias = tuple[str, str | None, tuple[str, ...], str | None, tuple[
 class Route:
     """Everybody who could serve one kind of request, in configured order, and why others cannot.
 
-    `chained` says that the operation has a chain: its order is the priority, and there are no tiers.
+    `chained` says that the operation has a chain: its order is the priority, and there are no tiers
+    but that of the stand-ins.
     `smallest_window` is the smallest token bound among them, None if none has one.
     """
 
     candidates: tuple[Candidate, ...]
-    members: frozenset[int]
     left_out: Mapping[str, str]
     chained: bool
     tiered: bool
@@ -69,7 +69,6 @@ def build_route(
     windows = [w for c in serving for w in _windows(c.spec)]
     return Route(
         candidates=tuple(serving),
-        members=frozenset(c.index for c in serving),
         left_out=left_out,
         chained=chain is not None,
         tiered=len({tier(c, chain is not None) for c in serving}) > 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 import attrs
 
@@ -11,6 +12,8 @@ from understudy_actors.dispatcher.retry import GuardRule, RetryRule
 from understudy_actors.dispatcher.strategies.base import Strategy
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_DEFAULT_RETRY: Final = RetryRule()
+_DEFAULT_GUARD: Final = GuardRule()
 
 
 @attrs.frozen
@@ -37,11 +40,11 @@ class DispatcherSettings:
     )
     chains: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     retry: Mapping[str, RetryRule] = MappingProxyType({})
-    default_retry: RetryRule = RetryRule()
+    default_retry: RetryRule = _DEFAULT_RETRY
     budget_ratio: float = 0.2
     budget_per_second: float = 0.2
     budget_cap: float = 20.0
     budget_start: float = 10.0
-    guard: GuardRule | None = GuardRule()
+    guard: GuardRule | None = _DEFAULT_GUARD
     reroute_refused_content: bool = False
     queue_capacity: int = 1000

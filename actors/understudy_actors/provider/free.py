@@ -30,8 +30,7 @@ class FreeMeter:
 
     def left(self, wall: float) -> int:
         """Free calls left in the window that holds `wall` (Unix seconds)."""
-        day = int(wall // _DAY_S)
-        window = day if self.quota.per == "day" else month_of(day)
+        window = self._window_of(wall)
         if window != self.window:
             self.window, self.used = window, 0
         return self.quota.requests - self.used
@@ -42,3 +41,17 @@ class FreeMeter:
             return False
         self.used += 1
         return True
+
+    def give_back(self, wall: float, after_s: float) -> None:
+        """A call taken `after_s` seconds ago was never made; it counted in the window of then."""
+        self.left(wall)
+        if self.used and self._window_of(wall - after_s) == self.window:
+            self.used -= 1
+
+    def renewed_at(self, now: float, wall: float) -> float | None:
+        """When, on the engine's clock, a new window may begin: at midnight; None if unused."""
+        return now + (_DAY_S - wall % _DAY_S) if self.used else None
+
+    def _window_of(self, wall: float) -> int:
+        day = int(wall // _DAY_S)
+        return day if self.quota.per == "day" else month_of(day)

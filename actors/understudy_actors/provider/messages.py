@@ -24,8 +24,9 @@ class Admit(Struct, frozen=True, gc=False):
 class Permit(Struct, frozen=True, gc=False):
     """Leave for one attempt. Settle it exactly once, whatever happens.
 
-    The generations are those of the breakers that it was taken from; `load` is the number of attempts
-    in flight at that moment, this one included; `free` says that it counts against a free quota.
+    The generations are those of the breakers that it was taken from; `load` is the number of
+    attempts in flight at that moment, this one included; `free` says that it counts against a free
+    quota.
     """
 
     attempt: int
@@ -123,7 +124,7 @@ class Describe(Struct, frozen=True):
 
 
 class EndpointStatus(Struct, frozen=True, kw_only=True):
-    """One endpoint as an operator sees it. Times are Unix seconds of the wall clock; None is never."""
+    """One endpoint as an operator sees it. Times are Unix seconds of the wall; None is never."""
 
     provider: str
     model: str

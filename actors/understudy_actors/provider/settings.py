@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from understudy_actors.dispatcher.retry import GuardRule
@@ -11,6 +13,8 @@ from understudy_actors.provider.policy import (
     BreakerPolicy,
     HoldPolicy,
 )
+
+_DEFAULT_GUARD: Final = GuardRule()
 
 
 @attrs.frozen
@@ -22,7 +26,7 @@ class ProviderSettings:
         breaker, holds: Policies.
         concurrency_initial, concurrency_least, concurrency_most: Bounds of each endpoint's limit.
         guard: Failover guard of each endpoint; None keeps every bucket full.
-        failure_domain: Name of what it shares with others (an address, a region); None: no such scope.
+        failure_domain: Name of what it shares with others (an address, a region); None: nothing.
     """
 
     name: str
@@ -31,5 +35,5 @@ class ProviderSettings:
     concurrency_initial: float = 8.0
     concurrency_least: int = 1
     concurrency_most: int = 256
-    guard: GuardRule | None = GuardRule()
+    guard: GuardRule | None = _DEFAULT_GUARD
     failure_domain: str | None = None

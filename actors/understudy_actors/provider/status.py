@@ -15,7 +15,7 @@ def describe(
     check: Checked | None,
     checked_at: float | None,
 ) -> EndpointStatus:
-    """Everything about `endpoint` that a person may ask; times of the wall clock in Unix seconds."""
+    """Everything about `endpoint` that a person may ask; wall clock times in Unix seconds."""
     candidate, health, breaker = endpoint.candidate, endpoint.health, endpoint.breaker
     hold = account.active(now) or endpoint.holds.active(now)
     spec = candidate.spec

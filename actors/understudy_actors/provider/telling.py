@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from understudy_actors.domain.events import (
     BreakerCounted,
     BreakerMoved,
@@ -21,7 +19,7 @@ from understudy_actors.domain.outcome import Verdict
 from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.endpoint import Endpoint
 from understudy_actors.provider.holds import Hold, Holds
-from understudy_actors.provider.messages import Permit, Settle
+from understudy_actors.provider.messages import Permit
 from understudy_actors.provider.transitions import Move, State
 from understudy_actors.runtime.trace import Trace
 
@@ -29,11 +27,10 @@ from understudy_actors.runtime.trace import Trace
 class Telling:
     """Emits one provider's events."""
 
-    __slots__ = ("_account", "_domain", "_trace")
+    __slots__ = ("_domain", "_trace")
 
-    def __init__(self, trace: Trace, account: str, domain: str | None) -> None:
+    def __init__(self, trace: Trace, domain: str | None) -> None:
         self._trace = trace
-        self._account = account
         self._domain = f"domain {domain}"
 
     @property
@@ -69,16 +66,18 @@ class Telling:
             )
         )
 
-    def released(self, now: float, endpoint: Endpoint, settle: Settle, owed: bool) -> None:
-        """A permit came back, and its slot if it was owed still."""
-        emit, permit, verdict = self._trace.emit_fine, settle.permit, settle.verdict.value
+    def released(
+        self, now: float, endpoint: Endpoint, permit: Permit, own: Verdict, wide: Verdict
+    ) -> None:
+        """A permit came back with its endpoint's verdict and its domain's, and the slot with it."""
+        emit = self._trace.emit_fine
         emit(
             PermitReleased(
                 at_s=now,
                 permit=permit.attempt,
                 scope=endpoint.name,
                 generation=permit.generation,
-                verdict=verdict,
+                verdict=own.value,
                 probe=permit.probe,
             )
         )
@@ -89,24 +88,30 @@ class Telling:
                     permit=permit.attempt,
                     scope=self._domain,
                     generation=permit.domain_generation,
-                    verdict=verdict,
+                    verdict=wide.value,
                     probe=permit.domain_probe,
                 )
             )
-        if owed:
-            emit(
-                SlotFreed(
-                    at_s=now,
-                    endpoint=endpoint.name,
-                    permit=permit.attempt,
-                    in_flight=endpoint.concurrency.in_flight,
-                )
+        emit(
+            SlotFreed(
+                at_s=now,
+                endpoint=endpoint.name,
+                permit=permit.attempt,
+                in_flight=endpoint.concurrency.in_flight,
             )
+        )
 
     def counted(
-        self, now: float, scope: str, permit: int, generation: int, verdict: Verdict, heard: bool
+        self,
+        now: float,
+        endpoint: str | None,
+        permit: int,
+        generation: int,
+        verdict: Verdict,
+        heard: bool,
     ) -> None:
-        """A breaker heard a verdict, or found it stale."""
+        """An endpoint's breaker (None: the domain's) heard a verdict, or found it stale."""
+        scope = self._domain if endpoint is None else endpoint
         if not heard:
             self._trace.emit_fine(
                 BreakerStale(at_s=now, scope=scope, permit=permit, generation=generation)
@@ -136,7 +141,7 @@ class Telling:
         )
 
     def limited(self, now: float, endpoint: Endpoint) -> None:
-        """An endpoint's concurrency limit was cut."""
+        """An endpoint's concurrency limit was cut, or restarted."""
         if self._trace.on:
             limit = endpoint.concurrency.limit
             self._trace.emit(LimitSet(at_s=now, endpoint=endpoint.name, limit=limit))
@@ -156,14 +161,16 @@ class Telling:
         while holds.ended:
             self.cleared(now, scope, holds.ended.popleft(), "over")
 
-    def transitions(self, endpoint: Endpoint, on_closed: Callable[[Endpoint], None]) -> None:
-        """Tell of an endpoint's transitions, in order; call back for each that closed it."""
+    def transitions(self, endpoint: Endpoint, now: float) -> None:
+        """Make an endpoint's due transitions, and tell of all that happened, in order."""
+        endpoint.breaker.tick(now)
         moves = endpoint.breaker.moves
         while moves:
             move = moves.popleft()
             self._moved(endpoint.name, move)
             if move.target is State.CLOSED and move.source is State.HALF_OPEN:
-                on_closed(endpoint)
+                endpoint.concurrency.restart()
+                self.limited(now, endpoint)
 
     def domain_transitions(self, domain: Breaker | None) -> None:
         """Tell of the domain breaker's transitions."""

@@ -77,8 +77,8 @@ class Crashed(ActorError):
 
     def __init__(self, actor: str, message_kind: str, error: str) -> None:
         super().__init__(
-            f"{actor} crashed on {message_kind} ({error}). The message is not handled again; "
-            "what it had changed before is undone by the restart.",
+            f"{actor} crashed on {message_kind} ({error}) and goes back to its last snapshot. "
+            "The message will not be handled again: send another one, if at all.",
             actor=actor,
         )
 

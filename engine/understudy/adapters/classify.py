@@ -102,8 +102,10 @@ def classify(
     if status == 503 and hinted:
         return ErrorClass.OVERLOADED
     for name in complaint.types:
-        if name in rules.types:
-            return rules.types[name]
+        if (kind := rules.types.get(name)) is None:
+            continue
+        # "The server failed" says less than a status with a meaning of its own, such as 504.
+        return rules.statuses.get(status or 0, kind) if kind is ErrorClass.SERVER else kind
     return _by_phrase(rules, status, complaint) or _by_status(rules, status)
 
 

@@ -146,12 +146,13 @@ def _excerpt(message: str, target: Target) -> str | None:
 
 
 def mask(text: str, target: Target) -> str:
-    """`text` without the target's own key and without anything that looks like one.
+    """`text` without the target's own key and headers, and without anything like a key.
 
-    The own key goes first and everywhere, so that no cut can leave half of it behind.
+    The own ones go first and everywhere, so that no cut can leave half of one behind.
     """
+    own = [value.strip() for value in target.headers.values()]
     if target.key:
-        key = target.key.reveal().strip()
-        if key:
-            text = re.sub(re.escape(key), _MASK, text, flags=re.IGNORECASE)
+        own.append(target.key.reveal().strip())
+    for secret in sorted(filter(None, own), key=len, reverse=True):
+        text = re.sub(re.escape(secret), _MASK, text, flags=re.IGNORECASE)
     return _KEY_LIKE.sub(_MASK, text[:_SCANNED_CHARS_MAX])

@@ -34,10 +34,19 @@ def check_file(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, l
             if not _leave_out(table, fault.path):
                 return None, found
             continue
-        if not found:
-            found += problems(config, strategies=BUILT_IN)
+        left = [each for each in problems(config, strategies=BUILT_IN) if _is_own(each, found)]
+        found += left
         return (None if found else config), found
     return None, found
+
+
+def _is_own(problem: BadKey, faults: list[BadKey]) -> bool:
+    """False for what is wrong only because a faulty key was left out."""
+    if problem.path.startswith(("operations.", "groups.")):
+        return not any(each.path.startswith("providers.") for each in faults)
+    return not any(
+        each.path == problem.path or each.path.startswith(f"{problem.path}[") for each in faults
+    )
 
 
 def _leave_out(table: Any, path: str) -> bool:

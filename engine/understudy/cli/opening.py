@@ -10,7 +10,7 @@ from typing import Final
 from understudy.config import Config, discover, find
 from understudy.lifecycle import open_engine
 
-QUIET: Final = {"UNDERSTUDY_LOG_LEVEL": "warning"}
+QUIET: Final = {"UNDERSTUDY_LOG_LEVEL": "error"}
 """Here the answer matters more than the log; a file and the environment may say otherwise."""
 
 

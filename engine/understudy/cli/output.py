@@ -39,12 +39,12 @@ def console(file: TextIO | None = None) -> Console:
     )
 
 
-def table(*columns: str, right: Iterable[str] = (), title: str | None = None) -> Table:
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
     """An empty table; the columns named in `right` hold numbers."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    made = Table(box=SIMPLE_HEAD)
     numbers = set(right)
     for each in columns:
         made.add_column(each, justify="right" if each in numbers else "left", overflow="fold")
@@ -82,7 +82,9 @@ def seconds(value: float | None) -> str:
     """A time as people read it."""
     if value is None:
         return "-"
-    return f"{value * 1000:.1f} ms" if value < 1.0 else f"{value:.2f} s"
+    if value >= 1.0:
+        return f"{value:.2f} s"
+    return f"{value * 1e3:.1f} ms" if value >= 1e-3 else f"{value * 1e3:.2f} ms"
 
 
 def usd(value: float | None) -> str:

@@ -33,7 +33,9 @@ def status(
     from understudy.cli.tables import endpoints
 
     screen = console()
-    screen.print(f"{report.health}: {report.healthy} of {report.total} endpoints can be asked")
+    alone = ", stand-ins only" if report.health == "unhealthy" and report.healthy else ""
+    told = f"{report.healthy} of {report.total} endpoints can be asked{alone}"
+    screen.print(f"{report.health}: {told}")
     screen.print(f"strategy {report.strategy}, {_fallback(report)}")
     screen.print(endpoints(report.providers))
 

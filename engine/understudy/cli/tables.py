@@ -21,7 +21,7 @@ def attempts(made: Iterable[Attempt]) -> Table:
     """One line an attempt. `started` counts from the request, `waited` is the pause before it."""
     shown = table(
         "#", "asked", "outcome", "started", "waited", "took", "cost", "reason",
-        right=_NUMBERS, title="Attempts",
+        right=_NUMBERS,
     )  # fmt: skip
     for number, each in enumerate(made, 1):
         shown.add_row(
@@ -47,12 +47,9 @@ def why(attempt: Attempt) -> str:
     return (attempt.reason or "").removeprefix(attempt.endpoint).strip()
 
 
-def decision(made: Ranked, number: int) -> Table:
+def decision(made: Ranked) -> Table:
     """One decision of the dispatcher: who came in which order, and why the others did not."""
-    shown = table(
-        "rank", "candidate", "why not", right=_NUMBERS,
-        title=f"Decision {number} after {seconds(made.at_s)}, by strategy {made.strategy}",
-    )  # fmt: skip
+    shown = table("rank", "candidate", "why not", right=_NUMBERS)
     # Who was ranked and then refused at its own gate stands in both lists.
     for place, name in enumerate(made.ranked, 1):
         shown.add_row(str(place), name, made.left_out.get(name, ""))
@@ -69,8 +66,11 @@ def explanation(record: Explanation) -> list[Table | str]:
         f"Request {record.request_id}: {record.operation}, {record.outcome} by {served} "
         f"after {seconds(record.elapsed_s)}"
     )
-    decisions = [decision(each, number) for number, each in enumerate(record.decisions, 1)]
-    return [head, *decisions, attempts(record.attempts)]
+    shown: list[Table | str] = [head]
+    for number, each in enumerate(record.decisions, 1):
+        told = f"Decision {number} after {seconds(each.at_s)}, by strategy {each.strategy}:"
+        shown += [told, decision(each)]
+    return [*shown, "Attempts:", attempts(record.attempts)]
 
 
 def endpoints(health: Iterable[ProviderHealth]) -> Table:

@@ -6,7 +6,7 @@ import trio
 
 from understudy.adapters.base import Reply
 from understudy.routing.endings import shutting_down
-from understudy.routing.failure import silent, typed
+from understudy.routing.failure import no_reply, silent, typed
 from understudy.routing.settlement import settle
 from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Flight
@@ -35,14 +35,17 @@ async def attempt(
     scopes = wiring.flights.scopes
     scope = trio.CancelScope(deadline=permit.taken_at + timeout_s)
     scopes[scope] = None
-    answer: Reply | ProviderError | None = None
+    answer: Reply | ProviderError | None = None  # stays None if the caller or the engine leaves
     try:
         if wiring.trace.fine:
             _tell_dispatched(wiring, flight, candidate, permit)
         with scope:
             answer = await call(candidate, flight.request)
-        if answer is None and not wiring.flights.closing:
-            answer = silent(candidate.spec, wiring.clock.now() - permit.taken_at)
+        if scope.cancelled_caught:
+            if not wiring.flights.over:
+                answer = silent(candidate.spec, wiring.clock.now() - permit.taken_at)
+        elif not isinstance(answer, Reply):
+            answer = _failure(wiring, candidate, no_reply(answer, candidate.spec))
     except Exception as raised:
         answer = _failure(wiring, candidate, raised)
     finally:

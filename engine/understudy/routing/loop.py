@@ -6,6 +6,7 @@ says whether it may be asked now.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import trio
@@ -108,8 +109,7 @@ async def _go_on(
         return step.decision
     await _pause(wiring, flight, candidate, step)
     flight.retries_here += 1
-    before = flight.decisions[-1]
-    return Decision(wiring.clock.now(), before.strategy, before.route, (candidate,), {})
+    return _again(flight.decisions[-1], candidate, wiring.clock.now())
 
 
 async def _pause(wiring: Wiring, flight: Flight, candidate: Candidate, step: Step) -> None:
@@ -187,7 +187,7 @@ def _note_refusal(
     decision.left_out[candidate.name] = refusal.why
     if refusal.why is NO_SLOT:
         decision.can_wait = True
-    elif refusal.retry_at is not None:
+    elif refusal.retry_at is not None and refusal.retry_at < math.inf:
         decision.retry_at = min(refusal.retry_at, decision.retry_at or refusal.retry_at)
     if wiring.trace.fine:
         wiring.trace.emit_fine(
@@ -223,16 +223,20 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
         flight.ticket = 0  # the queue went with the dispatcher: stand in line anew
     flight.wait_s += wiring.clock.now() - now
     if retry and not flight.fallback:
-        return _same(decision, wiring.clock.now())
+        return _again(decision, decision.ranked[0], wiring.clock.now())
     again = await _rank(wiring, flight)
     if again.at_s >= flight.deadline:
         raise _unserved(flight, again, again.at_s, NO_SLOT_IN_TIME)
-    return again if again.ranked or again.can_wait or not retry else _same(decision, again.at_s)
+    if again.ranked or again.can_wait or not retry:
+        return again
+    return _again(decision, decision.ranked[0], again.at_s)
 
 
-def _same(decision: Decision, now: float) -> Decision:
-    """The decision to ask the same candidate again."""
-    return Decision(now, decision.strategy, decision.route, decision.ranked, {})
+def _again(before: Decision, candidate: Candidate, now: float) -> Decision:
+    """The decision to ask the same candidate once more."""
+    others = (each.name for each in before.route.candidates if each is not candidate)
+    left_out = dict.fromkeys(others, f"{candidate.name} is asked again first")
+    return Decision(now, before.strategy, before.route, (candidate,), left_out)
 
 
 def _unserved(flight: Flight, decision: Decision, now: float, why: str | None) -> Exception:

@@ -34,10 +34,9 @@ def settle(
     """Settle an attempt: `answer` is what it ended with, None that its caller left."""
     now = flight.ended_at = wiring.clock.now()
     del wiring.flights.permits[permit.attempt]
-    if type(answer) is Reply:
+    if isinstance(answer, Reply):
         _settle_success(wiring, flight, candidate, permit, answer, now)
     else:
-        assert not isinstance(answer, Reply)
         _settle_failure(wiring, flight, candidate, permit, answer, now)
     flight.wait_s = 0.0
 
@@ -54,11 +53,11 @@ def _settle_success(
     usage = reply.usage
     if usage is None:
         usage = Usage(flight.input_tokens, flight.output_tokens, estimated=True)
-    price = spec.price
-    cost = 0.0 if permit.free else None if price is None else cost_usd(price, usage)
     wiring.providers[candidate.index].tell(
         Settle(permit, _OK, output_tokens=usage.output_tokens), _RESULTS
     )
+    price = spec.price
+    cost = 0.0 if permit.free else None if price is None else cost_usd(price, usage)
     started = permit.taken_at
     flight.attempts.append(
         Attempt(

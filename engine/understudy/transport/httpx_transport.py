@@ -1,16 +1,19 @@
 """The network, through httpx.
 
 httpx looks at every connection of a pool on every request, so that a pool of 256 busy connections
-costs milliseconds of CPU each time. Here the load of one provider is spread over many small
-pools, which makes that cost constant. httpx's transports are used without its client: there are no
-redirects, cookies, retries or time limits (except for connecting); those belong to the engine.
+costs milliseconds of CPU each time; and a request that is cancelled at the wrong moment leaves its
+place in the pool taken for good. Here every connection is a pool of its own (a `Line`): the cost is
+constant, and a line whose request did not end well is closed as a whole.
+
+httpx's transports are used without its client: there are no redirects, cookies, retries or time
+limits (except for connecting); those belong to the engine.
 """
 
 from __future__ import annotations
 
-import operator
 import ssl
 import zlib
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -24,30 +27,45 @@ if TYPE_CHECKING:
 USER_AGENT: Final = "understudy"
 CONNECT_TIMEOUT_S: Final = 10.0
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
-SHARD_CONNECTIONS: Final = 4
-SHARDS_MAX: Final = 256
+CONNECTIONS_MAX: Final = 1024
 KEEPALIVE_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 2.0
 
 _ZLIB_OR_GZIP: Final = 47  # 15 bits of window, plus 32: tell the format by its header
 
 
-class Shard:
-    """One small pool, and how many requests it carries now."""
+class Line:
+    """One connection: a pool that holds at most one. `idle_at` is when it was last put back."""
 
-    __slots__ = ("load", "pool")
+    __slots__ = ("idle_at", "pool")
 
     def __init__(self, pool: httpx.AsyncBaseTransport) -> None:
         self.pool = pool
-        self.load = 0
+        self.idle_at = 0.0
+
+    async def aclose(self) -> None:
+        """Close it, even while being cancelled."""
+        with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
+            await self.pool.aclose()
+
+
+class Lines:
+    """The lines of one provider to one origin: the idle ones, last used last, and the busy ones."""
+
+    __slots__ = ("busy", "idle", "places")
+
+    def __init__(self, connections_max: int) -> None:
+        self.idle: deque[Line] = deque()
+        self.busy: set[Line] = set()
+        self.places = trio.Semaphore(connections_max)
 
 
 class HttpxTransport:
     """Moves bytes over HTTP/1.1; see `Transport`.
 
-    Each provider and origin has up to `shards_max` pools of `shard_connections` connections. They
-    are opened as load needs them; a request beyond them all waits inside the least loaded one, as
-    long as its caller's time limit allows.
+    Each provider and origin has up to `connections_max` connections, opened as load needs them and
+    closed after `keepalive_s` seconds without use; the most recently used one goes first. A request
+    beyond them waits for one, in order, as long as its caller's time limit allows.
     """
 
     def __init__(
@@ -55,39 +73,38 @@ class HttpxTransport:
         *,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         body_bytes_max: int = BODY_BYTES_MAX,
-        shard_connections: int = SHARD_CONNECTIONS,
-        shards_max: int = SHARDS_MAX,
+        connections_max: int = CONNECTIONS_MAX,
         keepalive_s: float = KEEPALIVE_S,
     ) -> None:
         import httpx  # slow to import: only a process that sends pays for it
 
-        if min(body_bytes_max, shard_connections, shards_max) < 1 or connect_timeout_s <= 0:
+        from understudy.transport.httpx_body import WholeBody
+
+        if min(body_bytes_max, connections_max) < 1 or connect_timeout_s <= 0:
             raise ValueError("every limit of the transport must be > 0")
         self._httpx = httpx
+        self._body_type = WholeBody
         self._timeout = {"connect": connect_timeout_s, "read": None, "write": None, "pool": None}
         self._body_bytes_max = body_bytes_max
-        self._shards_max = shards_max
-        self._shard_connections = shard_connections
+        self._connections_max = connections_max
+        self._keepalive_s = keepalive_s
         self._limits = httpx.Limits(
-            max_connections=shard_connections,
-            max_keepalive_connections=shard_connections,
-            keepalive_expiry=keepalive_s,
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=keepalive_s
         )
-        self._shards: dict[tuple[str, str], list[Shard]] = {}
+        self._lines: dict[tuple[str, str], Lines] = {}
         self._tls: ssl.SSLContext | None = None
         # A pool wants some context even where it needs none; this one trusts nobody.
         self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._closed = False
 
     def __repr__(self) -> str:
-        shards = [shard for each in self._shards.values() for shard in each]
-        load = sum(shard.load for shard in shards)
-        return f"<HttpxTransport {load} in flight, {len(shards)} pools>"
+        idle = sum(len(lines.idle) for lines in self._lines.values())
+        return f"<HttpxTransport {self.in_flight} busy connections, {idle} idle>"
 
     @property
     def in_flight(self) -> int:
-        """Requests that are under way now."""
-        return sum(shard.load for each in self._shards.values() for shard in each)
+        """Connections that carry a request now."""
+        return sum(len(lines.busy) for lines in self._lines.values())
 
     async def send(self, provider: str, request: HttpRequest) -> HttpResponse:
         """Send `request` and read the whole response; see `Transport.send`.
@@ -95,41 +112,75 @@ class HttpxTransport:
         Raises:
             TransportFailed: No whole response arrived, or it is larger than `body_bytes_max`.
         """
+        outgoing = self._outgoing(request)
+        origin = "/".join(request.url.split("/", 3)[:3])
+        lines = self._lines.get((provider, origin))
+        if lines is None:
+            lines = self._lines[(provider, origin)] = Lines(self._connections_max)
         try:
-            shard = self._shard(provider, request.url)
-            outgoing = self._outgoing(request)
-        except (self._httpx.InvalidURL, ValueError, ImportError) as error:
-            # ValueError: not a header, or not a proxy; ImportError: a proxy that needs more code.
-            failed = _failed(error, sent=False)
-        else:
-            shard.load += 1
-            try:
-                return await self._exchange(shard.pool, outgoing)
-            except self._httpx.HTTPError as error:
-                failed = _failed(error, sent=type(error).__name__ not in _UNSENT)
-            finally:
-                shard.load -= 1
+            async with lines.places:
+                return await self._carry(self._line(lines, origin), lines, outgoing)
+        except self._httpx.HTTPError as error:
+            failed = _failed(error, sent=type(error).__name__ not in _UNSENT)
         # Raised out here, so that no foreign exception hangs on it as its context.
         raise failed
 
     async def aclose(self) -> None:
-        """Close every connection. It is done even when the caller is being cancelled."""
+        """Close every connection, busy or idle. It is done even while being cancelled."""
         self._closed = True
-        shards = [shard for each in self._shards.values() for shard in each]
-        self._shards.clear()
-        with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
-            for shard in shards:
-                await shard.pool.aclose()
+        every = [line for lines in self._lines.values() for line in (*lines.idle, *lines.busy)]
+        for lines in self._lines.values():
+            lines.idle.clear()
+        for line in every:
+            await line.aclose()
+
+    def _line(self, lines: Lines, origin: str) -> Line:
+        """An idle line, or a new one."""
+        if self._closed:
+            raise TransportFailed("the transport is closed", sent=False)
+        line = lines.idle.pop() if lines.idle else Line(self._pool(origin))
+        lines.busy.add(line)
+        return line
+
+    async def _carry(self, line: Line, lines: Lines, outgoing: httpx.Request) -> HttpResponse:
+        """Exchange over a line, and keep the line only if that went well."""
+        ended_well = False
+        try:
+            await self._retire(lines)
+            response = await self._exchange(line.pool, outgoing)
+            ended_well = not self._closed
+        finally:
+            lines.busy.discard(line)
+            if ended_well:
+                line.idle_at = trio.current_time()
+                lines.idle.append(line)
+            else:
+                await line.aclose()
+        return response
+
+    async def _retire(self, lines: Lines) -> None:
+        """Close the line that was idle for longest, if that is too long.
+
+        One for each request: it costs each the same, and a burst's lines are gone soon after it.
+        """
+        if lines.idle and trio.current_time() - lines.idle[0].idle_at > self._keepalive_s:
+            await lines.idle.popleft().aclose()
 
     def _outgoing(self, request: HttpRequest) -> httpx.Request:
         headers = {"user-agent": USER_AGENT, "accept-encoding": "gzip", **request.headers}
-        return self._httpx.Request(
-            request.method,
-            request.url,
-            headers=headers,
-            content=request.body,
-            extensions={"timeout": self._timeout},
-        )
+        try:
+            outgoing = self._httpx.Request(
+                request.method,
+                request.url,
+                headers=headers,
+                content=request.body,
+                extensions={"timeout": self._timeout},
+            )
+            outgoing.stream = self._body_type(request.body)
+            return outgoing
+        except (self._httpx.InvalidURL, ValueError) as error:  # ValueError: a header that is none
+            failed = _failed(error, sent=False)
+        raise failed
 
     async def _exchange(
         self, pool: httpx.AsyncBaseTransport, request: httpx.Request
@@ -184,32 +235,20 @@ class HttpxTransport:
             f"the response is larger than {self._body_bytes_max} bytes", sent=True
         )
 
-    def _shard(self, provider: str, url: str) -> Shard:
-        """The least loaded pool for this origin; a new one when all are full."""
-        if self._closed:
-            raise TransportFailed("the transport is closed", sent=False)
-        origin = "/".join(url.split("/", 3)[:3])
-        shards = self._shards.get((provider, origin))
-        if shards is None:
-            shards = self._shards[(provider, origin)] = []
-        shard = min(shards, key=_LOAD, default=None)
-        if shard is None or (
-            shard.load >= self._shard_connections and len(shards) < self._shards_max
-        ):
-            shard = Shard(self._pool(origin))
-            shards.append(shard)
-        return shard
-
     def _pool(self, origin: str) -> httpx.AsyncBaseTransport:
-        """A pool for one origin. There are no retries; trio sets TCP_NODELAY on every socket."""
+        """A pool of one connection. There are no retries; trio sets TCP_NODELAY on every socket."""
         scheme, _, authority = origin.partition("://")
-        return self._httpx.AsyncHTTPTransport(
-            verify=self._plain if scheme == "http" else self._tls_context(),
-            trust_env=False,  # it would read the environment anew for each pool
-            limits=self._limits,
-            proxy=proxy_for(scheme, authority),
-            retries=0,
-        )
+        try:
+            return self._httpx.AsyncHTTPTransport(
+                verify=self._plain if scheme == "http" else self._tls_context(),
+                trust_env=False,  # it would read the environment anew for each pool
+                limits=self._limits,
+                proxy=proxy_for(scheme, authority),
+                retries=0,
+            )
+        except (ValueError, ImportError, self._httpx.InvalidURL) as error:  # an unusable proxy
+            failed = _failed(error, sent=False)
+        raise failed
 
     def _tls_context(self) -> ssl.SSLContext:
         """One context for all: each costs some 10 ms to make. Honours SSL_CERT_FILE and _DIR."""
@@ -217,8 +256,6 @@ class HttpxTransport:
             self._tls = self._httpx.create_ssl_context()
         return self._tls
 
-
-_LOAD: Final = operator.attrgetter("load")
 
 _TOLD: Final = {
     "ConnectError": "no connection could be made",
@@ -232,6 +269,7 @@ _TOLD: Final = {
     "InvalidURL": "the address is no valid URL",
     "UnicodeEncodeError": "a header holds foreign characters",
     "ImportError": "a SOCKS proxy needs the package socksio",
+    "ValueError": "the address or its proxy is of a kind that is not supported",
 }
 """What each failure means. A foreign exception's own text is not told: it may hold a header."""
 

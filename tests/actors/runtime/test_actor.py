@@ -291,7 +291,7 @@ def test_a_dependent_that_crashes_after_it_was_taken_down_is_not_counted_twice()
         return Diary(lines, start, lambda diary, message: base.ask_now(message))
 
     top = supervisor.spawn(ChildSpec("top", start, max_restarts=0))
-    with pytest.raises(Crashed, match="^top crashed"):
+    with pytest.raises(Crashed, match=r"^top crashed"):
         top.ask_now("bomb")
     assert [name for name, _ in world.crashes] == ["base", "top"]
     assert top.status().state is State.SUSPENDED, "the crash of another is no reason to give up"

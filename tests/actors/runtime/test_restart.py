@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from understudy_actors.runtime import restart as real_restart
 
@@ -44,6 +44,7 @@ def check_restart(module: ModuleType) -> None:
                 in_a_row = 0 if wait_s <= 0.1 else in_a_row
 
     @settings(database=None)
+    @example([(0.0, int), (0.0, int), (0.0, int), (61.0, str)])
     @given(st.lists(st.tuples(st.floats(0, 25), st.sampled_from([int, str])), max_size=30))
     def door(crashes: list[tuple[float, type]]) -> None:
         machine, now_s = module.PoisonDoor(), 0.0

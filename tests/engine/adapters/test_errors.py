@@ -177,6 +177,13 @@ def test_a_code_outranks_a_type_and_a_type_outranks_a_status() -> None:
     assert status_class(400, {"error": {"code": "context_length_exceeded"}}) is E.CONTEXT_LENGTH
 
 
+def test_that_the_server_failed_says_less_than_a_status_that_says_how() -> None:
+    assert status_class(504, {"error": {"type": "server_error"}}) is E.TIMEOUT
+    assert status_class(529, {"error": {"type": "server_error"}}) is E.OVERLOADED
+    assert status_class(500, {"error": {"type": "server_error"}}) is E.SERVER
+    assert status_class(200, {"error": {"type": "server_error"}}) is E.SERVER
+
+
 def test_a_long_string_is_a_long_context_only_where_the_prompt_is() -> None:
     def about(param: str | None) -> ErrorClass:
         message = "Invalid value: string too long. Expected a shorter one."

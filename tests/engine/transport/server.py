@@ -124,7 +124,9 @@ async def _head(stream: trio.abc.Stream) -> bytes | None:
         if line.startswith(b"content-length:"):
             missing = int(line.partition(b":")[2]) - len(body)
             while missing > 0:
-                missing -= len(await stream.receive_some(missing))
+                if not (more := await stream.receive_some(missing)):
+                    return None
+                missing -= len(more)
     return head
 
 

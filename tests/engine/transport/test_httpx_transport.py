@@ -158,7 +158,7 @@ async def test_a_kept_connection_that_the_server_closed_is_not_used() -> None:
         assert server.connections == 2
 
 
-async def test_two_hundred_at_once_are_served_over_several_small_pools() -> None:
+async def test_two_hundred_at_once_are_served_over_as_many_connections() -> None:
     async with connected() as (server, transport):
         bodies: list[bytes] = []
 
@@ -169,15 +169,15 @@ async def test_two_hundred_at_once_are_served_over_several_small_pools() -> None
             for _ in range(200):
                 nursery.start_soon(one)
             await until(lambda: len(server.requests) == 200)
-            assert repr(transport) == "<HttpxTransport 200 in flight, 50 pools>"
+            assert repr(transport) == "<HttpxTransport 200 busy connections, 0 idle>"
             server.gate.set()
         assert bodies == [b"hello"] * 200
         assert server.connections == 200
         assert transport.in_flight == 0
 
 
-async def test_beyond_the_bound_requests_wait_inside_and_all_are_served() -> None:
-    async with connected(shard_connections=2, shards_max=2) as (server, transport):
+async def test_beyond_the_bound_requests_wait_and_all_are_served() -> None:
+    async with connected(connections_max=4) as (server, transport):
         async with trio.open_nursery() as nursery:
             for _ in range(40):
                 nursery.start_soon(transport.send, "p", post(server.url("/slow")))
@@ -187,7 +187,7 @@ async def test_beyond_the_bound_requests_wait_inside_and_all_are_served() -> Non
 
 async def test_a_wait_for_a_connection_ends_with_the_callers_patience() -> None:
     async with (
-        connected(shard_connections=1, shards_max=1) as (server, transport),
+        connected(connections_max=1) as (server, transport),
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(transport.send, "p", post(server.url("/never")))
@@ -200,7 +200,7 @@ async def test_a_wait_for_a_connection_ends_with_the_callers_patience() -> None:
 
 
 async def test_cancelled_requests_leave_no_connection_in_use() -> None:
-    async with connected(shard_connections=4, shards_max=4) as (server, transport):
+    async with connected(connections_max=16) as (server, transport):
         for patience_s in (0.0, 0.0005, 0.001, 0.005, 0.02):
             for path in ("/never", "/flood", "/slow"):
                 async with trio.open_nursery() as nursery:
@@ -208,10 +208,27 @@ async def test_cancelled_requests_leave_no_connection_in_use() -> None:
                     for _ in range(20):
                         nursery.start_soon(transport.send, "p", post(server.url(path)))
         assert transport.in_flight == 0
-        async with trio.open_nursery() as nursery:  # every slot must be there again
+        async with trio.open_nursery() as nursery:  # every place must be there again
             for _ in range(16):
-                nursery.start_soon(transport.send, "p", post(server.url("/slow")))
+                nursery.start_soon(transport.send, "p", post(server.url("/held")))
+            await until(lambda: server.requests.count("/held") == 16)
+            server.gate.set()
         await closed_by_now(server, still_open=16)
+
+
+async def test_connections_that_only_a_burst_needed_are_closed_soon_after() -> None:
+    async with connected(keepalive_s=0.05) as (server, transport):
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(transport.send, "p", post(server.url("/held")))
+            await until(lambda: len(server.requests) == 40)
+            server.gate.set()
+        assert repr(transport) == "<HttpxTransport 0 busy connections, 40 idle>"
+        await trio.sleep(0.1)
+        for _ in range(40):
+            await transport.send("p", post(server.url("/ok")))
+        assert repr(transport) == "<HttpxTransport 0 busy connections, 1 idle>"
+        await closed_by_now(server, still_open=1)
 
 
 async def test_closing_closes_everything_even_while_cancelled() -> None:
@@ -270,7 +287,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_before_sending(
 
 
 @pytest.mark.parametrize(
-    "limits", [{"body_bytes_max": 0}, {"shards_max": 0}, {"connect_timeout_s": 0.0}]
+    "limits", [{"body_bytes_max": 0}, {"connections_max": 0}, {"connect_timeout_s": 0.0}]
 )
 def test_limits_must_be_positive(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be > 0"):
@@ -279,4 +296,4 @@ def test_limits_must_be_positive(limits: dict[str, Any]) -> None:
 
 def test_it_is_a_transport() -> None:
     transport: Transport = HttpxTransport()
-    assert repr(transport) == "<HttpxTransport 0 in flight, 0 pools>"
+    assert repr(transport) == "<HttpxTransport 0 busy connections, 0 idle>"

@@ -18,12 +18,12 @@ FULL_SCAN_MAX: Final = 64
 class Adaptive:
     """Scores by observed latency, load and success (see `score`).
 
-    Looks at every candidate: in one process the in-flight counts are exact, so a full scan beats two
-    random choices. Beyond `FULL_SCAN_MAX` it compares two at random, which costs the same for any
-    number (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
+    Looks at every candidate: in one process the in-flight counts are exact, so a full scan beats
+    two random choices. Beyond `FULL_SCAN_MAX` it compares two at random, which costs the same for
+    any number (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
 
-    `load_exponent` (0..1) says how much one more call in flight slows an endpoint: 1 for servers that
-    queue, 0 for vendors whose latency ignores our load.
+    `load_exponent` (0..1) says how much one more call in flight slows an endpoint: 1 for servers
+    that queue, 0 for vendors whose latency ignores our load.
     """
 
     load_exponent: float = 1.0

@@ -52,9 +52,9 @@ def expected_usd(spec: EndpointSpec, input_tokens: int, output_tokens: int) -> f
 class Strategy(Protocol):
     """Orders the candidates of one tier, best first.
 
-    Law: the result is a permutation of `candidates`, and depends only on them, on `view` and on what
-    the strategy itself remembers of earlier calls. All its chance comes from `view.draws`. It keeps
-    nothing of `candidates` and changes nothing of them.
+    Law: the result is a permutation of `candidates`, and depends only on them, on `view` and on
+    what the strategy itself remembers of earlier calls. All its chance comes from `view.draws`. It
+    keeps nothing of `candidates` and changes nothing of them.
     """
 
     name: str

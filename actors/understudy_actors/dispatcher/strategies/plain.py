@@ -91,7 +91,7 @@ class BestQuality:
 
 @attrs.define(slots=True)
 class Economy:
-    """Fast and cheap together, for simple tasks: expected seconds times price, free ones by speed."""
+    """Fast and cheap together, for simple tasks: seconds times price, free ones by speed."""
 
     name: str = "economy"
     _prior: Prior = attrs.Factory(Prior)

@@ -2,8 +2,8 @@
 
     cost = L(request) · (in_flight + 1)^b / (success · weight · ramp)
 
-with L decaying to the median of its peers and success to 1 while nothing is observed. A failure is no
-latency sample: it only lowers `success`, so an endpoint that fails fast never looks fast.
+with L decaying to the median of its peers and success to 1 while nothing is observed. A failure is
+no latency sample: it only lowers `success`, so an endpoint that fails fast never looks fast.
 """
 
 from __future__ import annotations

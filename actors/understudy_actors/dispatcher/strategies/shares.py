@@ -15,22 +15,29 @@ from understudy_actors.domain.candidate import Candidate
 class SmoothWeighted:
     """Smooth weighted round robin: exact shares, spread as evenly as they can be.
 
-    Each pick adds every present candidate's weight to its credit, takes the one with the most credit,
-    and takes the sum of the weights from it. The credits of those present always sum to what they
-    summed before; absent ones keep theirs, frozen, and a changed weight keeps the credit.
-    Source: nginx, ngx_http_upstream_round_robin.
+    Each pick adds every present candidate's weight to its credit, takes the one with the most
+    credit, and takes the sum of the weights from it. The credits of those present always sum to
+    what they summed before; absent ones keep theirs, frozen, and a changed weight keeps the credit.
+
+    A credit is worth so many picks: when the sum of the weights changes, all are scaled with it.
+    Otherwise a heavy one that leaves would leave the light ones debts of a hundred picks.
+    Source: nginx, ngx_http_upstream_round_robin, but for the scaling.
     """
 
     name: str = "weighted"
     _credit: dict[int, float] = attrs.Factory(dict)
+    _total: float = 0.0
 
     def rank(self, candidates: Sequence[Candidate], view: View) -> Sequence[Candidate]:
         """The one whose turn it is, then the rest by credit."""
         credit = self._credit
-        total = 0.0
-        for each in candidates:
-            weight = self._weight(each)
-            total += weight
+        weights = [self._weight(each) for each in candidates]
+        total = sum(weights)
+        if total != self._total:
+            for index in credit:
+                credit[index] *= total / self._total
+            self._total = total
+        for each, weight in zip(candidates, weights, strict=True):
             credit[each.index] = credit.get(each.index, 0.0) + weight
         order = sorted(candidates, key=lambda c: (-credit[c.index], c.index))
         credit[order[0].index] -= total

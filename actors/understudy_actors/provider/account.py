@@ -1,0 +1,174 @@
+"""One account: its endpoints, its holds, its failure domain's breaker, and what others see of it.
+
+Three scopes, from narrow to wide: endpoint (breaker, holds, slots, health), account (holds), and,
+where a `failure_domain` is configured, the domain (breaker).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.outcome import HoldKind
+from understudy_actors.provider.breaker import Breaker
+from understudy_actors.provider.endpoint import Endpoint, EndpointSnapshot
+from understudy_actors.provider.holds import Holds, HoldsSnapshot
+from understudy_actors.provider.messages import Permit, Tick
+from understudy_actors.provider.settings import ProviderSettings
+from understudy_actors.provider.telling import Telling
+from understudy_actors.provider.transitions import BreakerSnapshot
+from understudy_actors.runtime.actor import Context
+from understudy_actors.runtime.ports import TimerHandle
+
+RAMP_STEP_S: Final = 1.0
+"""While an endpoint's weight recovers it is published anew this often, with or without traffic."""
+SAVE_EVERY_S: Final = 1.0
+"""What is learned from attempts that change no gate is saved this often: a crash loses no more."""
+
+
+class ProviderSnapshot(Struct, frozen=True):
+    """What survives a restart of the actor."""
+
+    endpoints: dict[str, EndpointSnapshot]
+    account: HoldsSnapshot
+    domain: BreakerSnapshot | None = None
+
+
+class Account:
+    """All machines that one provider actor owns.
+
+    Attributes:
+        name: The provider's.
+        endpoints: By name.
+        holds: Those of the whole account.
+        domain: Breaker of the failure domain; None without one.
+        tell: Emits its events.
+        save_at: From when on a quiet attempt should save.
+    """
+
+    __slots__ = (
+        "_context",
+        "_notify",
+        "_timer",
+        "_timer_at",
+        "domain",
+        "endpoints",
+        "holds",
+        "name",
+        "save_at",
+        "settings",
+        "tell",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        settings: ProviderSettings,
+        candidates: Sequence[Candidate],
+        notify: Callable[[Candidate], None],
+    ) -> None:
+        draw = context.randomness.stream(f"provider/{settings.name}/{context.incarnation}").uniform
+        domain = settings.failure_domain
+        self._context = context
+        self._notify = notify
+        self._timer: TimerHandle | None = None
+        self._timer_at: float | None = None
+        self.name = settings.name
+        self.settings = settings
+        self.endpoints = {c.name: Endpoint.fresh(c, settings, draw) for c in candidates}
+        self.holds = Holds(settings.holds)
+        self.domain = Breaker(settings.breaker, draw) if domain is not None else None
+        self.tell = Telling(context.trace, domain)
+        self.save_at = 0.0
+
+    def chosen(self, name: str | None) -> list[Endpoint]:
+        """The endpoint of that name; None: all."""
+        return list(self.endpoints.values()) if name is None else [self.endpoints[name]]
+
+    def hold(
+        self,
+        endpoint: Endpoint | None,
+        now: float,
+        kind: HoldKind,
+        until: float | None,
+        dispatched_at: float | None,
+    ) -> None:
+        """Hold an endpoint, or None for the account; see `Holds.set`."""
+        holds, scope = (
+            (self.holds, self.name) if endpoint is None else (endpoint.holds, endpoint.name)
+        )
+        hold = holds.set(now, kind, until, dispatched_at=dispatched_at)
+        if hold is not None:
+            self.tell.held(now, scope, hold)
+
+    def changed(self, now: float) -> None:
+        """Something changed that others see: make what is due happen, publish, save, set the timer.
+
+        One scope may stand in the way of every endpoint, so all of them are published.
+        """
+        self.holds.check(now)
+        self.tell.ended(now, self.name, self.holds)
+        if self.domain is not None:
+            self.domain.tick(now)
+            self.tell.domain_transitions(self.domain)
+        wider = (self.holds.check(now), self.domain.check(now) if self.domain is not None else None)
+        wall = self._context.wall()
+        for endpoint in self.endpoints.values():
+            self.tell.transitions(endpoint, now)
+            changed = endpoint.publish(now, wall, wider)
+            self.tell.ended(now, endpoint.name, endpoint.holds)
+            if changed:
+                self._notify(endpoint.candidate)
+        self.save(now)
+        self._set_timer(now, wall)
+
+    def save(self, now: float) -> None:
+        """Keep everything for the next incarnation."""
+        self.save_at = now + SAVE_EVERY_S
+        self._context.save(
+            ProviderSnapshot(
+                {name: each.snapshot() for name, each in self.endpoints.items()},
+                self.holds.snapshot(),
+                self.domain.snapshot() if self.domain is not None else None,
+            )
+        )
+
+    def restore(
+        self, snapshot: ProviderSnapshot | None, permits: Iterable[Permit], now: float
+    ) -> None:
+        """Go on from what an earlier incarnation saved, in a generation that no permit has."""
+        domain = self.domain
+        for permit in permits:
+            breaker = self.endpoints[permit.endpoint].breaker
+            breaker.generation = max(breaker.generation, permit.generation)
+            if domain is not None:
+                domain.generation = max(domain.generation, permit.domain_generation)
+        if snapshot is not None:
+            self.holds.restore(snapshot.account, now)
+        if domain is not None:
+            domain.restore(snapshot.domain if snapshot is not None else None, now)
+        for name, endpoint in self.endpoints.items():
+            endpoint.restore(snapshot.endpoints.get(name) if snapshot is not None else None, now)
+
+    def _set_timer(self, now: float, wall: float) -> None:
+        """Make sure that somebody looks when the next thing is due, traffic or not."""
+        due = [self.holds.next_at(), self.domain.next_at() if self.domain is not None else None]
+        for each in self.endpoints.values():
+            due += (each.breaker.next_at(), each.holds.next_at())
+            if each.candidate.ramp < 1.0:
+                due.append(now + RAMP_STEP_S)
+            if each.free is not None:
+                due.append(each.free.renewed_at(now, wall))
+        at = min((at for at in due if at is not None and at > now), default=None)
+        if at != self._timer_at or self._timer is None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._context.tell_at(at, Tick()) if at is not None else None
+            self._timer_at = at
+
+    def timer_fired(self) -> None:
+        """The timer that was set is none any more."""
+        self._timer = self._timer_at = None

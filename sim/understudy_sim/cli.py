@@ -1,0 +1,166 @@
+"""The verbs `demo` and `mock` of the command line; they are found by their entry points."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from understudy.cli.options import AsJson, duration_s
+from understudy.cli.output import console, emit
+
+if TYPE_CHECKING:
+    from understudy_sim.demo.play import Scenario
+    from understudy_sim.mock import MockSettings
+
+
+def demo(
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Shorter timeouts, waits and cooldowns.")
+    ] = False,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this one, by name or number; may be repeated."),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the scenarios.")] = False,
+    log: Annotated[
+        bool, typer.Option("--log", help="Show the engine's log lines too, on stderr.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Play seven scenarios of failure against mock providers. Ends with 1 if one went wrong.
+
+    It needs no key and no network: everything runs on this machine, in this process.
+    """
+    import trio
+
+    from understudy_sim.demo.records import FAST, USUAL
+    from understudy_sim.demo.run import run
+    from understudy_sim.demo.scenarios import SCENARIOS
+    from understudy_sim.demo.show import listing as list_of
+
+    chosen = _chosen(SCENARIOS, scenario)
+    if listing and as_json:
+        emit([{"name": s.name, "title": s.title, "about": s.about} for s in chosen])
+    elif listing:
+        console().print(list_of(chosen))
+    else:
+        pace = FAST if fast else USUAL
+
+        async def play() -> bool:
+            return await run(chosen, pace, as_json=as_json, log_level="info" if log else "off")
+
+        if not trio.run(play):
+            raise typer.Exit(1)
+
+
+def _chosen(scenarios: tuple[Scenario, ...], names: list[str] | None) -> tuple[Scenario, ...]:
+    if not names:
+        return scenarios
+    known = {each.name: each for each in scenarios}
+    known |= {str(number): each for number, each in enumerate(scenarios, 1)}
+    for name in names:
+        if name not in known:
+            listed = ", ".join(each.name for each in scenarios)
+            raise typer.BadParameter(f"{name!r} is none; use {listed}", param_hint="--scenario")
+    return tuple(each for each in scenarios if any(known[name] is each for name in names))
+
+
+def mock(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")
+    ] = 0,
+    host: Annotated[str, typer.Option(help="Whom to listen to; by default this machine alone.")] = (
+        "127.0.0.1"
+    ),
+    name: Annotated[str, typer.Option(help="What it calls itself in answers.")] = "mock",
+    schedule: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Faults on a timeline, in TOML or JSON.")
+    ] = None,
+    latency: Annotated[
+        str | None, typer.Option(metavar="TIME", help='Median time to an answer, "200ms".')
+    ] = None,
+    spread: Annotated[
+        float, typer.Option(min=0, max=5, help="Spread (sigma) of the log-normal latency.")
+    ] = 0.0,
+    tokens_per_s: Annotated[
+        float | None, typer.Option("--tokens-per-s", min=0.001, help="Pace of the answers.")
+    ] = None,
+    reply: Annotated[
+        str | None,
+        typer.Option(help="Text of the answers, with {provider}, {model}, {n} in it."),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="The only models there are; may be repeated.")
+    ] = None,
+    key_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Environment variable with the only key to accept."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws latencies and faults.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a mock AI provider that can fail on demand, until interrupted.
+
+    It speaks the OpenAI and the Anthropic wire format. POST /config/failures, /config/schedule
+    and /config/behaviour change it while it runs; GET /stats shows what it counted.
+    """
+    import trio
+
+    from understudy_sim.faults import load_schedule
+    from understudy_sim.mock import Behaviour, MockSettings
+    from understudy_sim.reading import Refused
+
+    given: dict[str, Any] = {"latency_sigma": spread, "tokens_per_s": tokens_per_s}
+    if latency is not None:
+        given["latency_s"] = duration_s(latency, "--latency")
+    if reply is not None:
+        given["reply"] = reply
+    faults: dict[str, Any] = {}
+    if schedule is not None:
+        try:
+            faults["schedule"] = load_schedule(schedule)
+        except Refused as error:
+            raise typer.BadParameter(str(error), param_hint="--schedule") from None
+    settings = MockSettings(
+        provider=name,
+        host=host,
+        port=port,
+        key=_key(key_env),
+        models=tuple(model or ()),
+        seed=seed,
+        behaviour=Behaviour(**given),
+        **faults,
+    )
+    trio.run(_serve, settings, as_json)
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise typer.BadParameter(f"the variable {variable} is not set", param_hint="--key-env")
+    return key
+
+
+async def _serve(settings: MockSettings, as_json: bool) -> None:
+    import sys
+
+    import trio
+
+    from understudy_sim.mock import running_mock
+
+    async with running_mock(settings) as handle:
+        if as_json:
+            emit({"provider": settings.provider, "url": handle.url, "port": handle.port})
+        else:
+            typer.echo(f"mock provider {settings.provider} listens at {handle.url}")
+            typer.echo(f"  OpenAI clients:    base URL {handle.url}/v1")
+            typer.echo(f"  Anthropic clients: base URL {handle.url}")
+            typer.echo(f"  make it fail:      POST {handle.url}/config/failures")
+            typer.echo("  end it:            Ctrl-C")
+        sys.stdout.flush()
+        await trio.sleep_forever()

@@ -1,0 +1,1 @@
+"""The demo: seven scenarios of failure, played against mock providers on real sockets."""
