@@ -10,7 +10,7 @@ import attrs
 
 from understudy.adapters.base import Adapter, Target, WireAdapter
 from understudy.adapters.local import LocalAdapter
-from understudy.adapters.registry import Registry
+from understudy.adapters.registry import BUILT_IN as WIRES, Registry
 from understudy.config import (
     KINDS,
     Config,
@@ -49,6 +49,7 @@ from understudy_actors.runtime.timers import TimerWheel
 from understudy_actors.runtime.trace import Trace
 
 StrategyMaker = Callable[[], Strategy]
+_BUILT_IN_WIRES = frozenset(kind.name for kind in WIRES)
 
 
 @attrs.define(eq=False, slots=True)
@@ -117,7 +118,7 @@ def assemble(
         trace=trace,
         dispatcher=dispatcher,
         providers=[providers[c.spec.provider] for c in candidates],
-        calls=[_call(c, adapters, targets, transport, ports) for c in candidates],
+        calls=[_call(c, config, adapters, targets, transport, ports) for c in candidates],
         flights=flights,
         contained=contained,
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
@@ -208,7 +209,9 @@ def _dispatcher(
 def known_kinds(registry: Registry) -> dict[str, Kind]:
     """The kinds that a configuration may name: the built-in ones, and those registered by code."""
     kinds = dict(KINDS)
-    for name in set(registry.names) - set(Registry().names):
+    for name in registry.names:
+        if name in _BUILT_IN_WIRES:
+            continue
         own = registry.get(name)
         kinds[name] = Kind(
             name=name,
@@ -229,14 +232,9 @@ def _adapter(name: str, config: Config, registry: Registry, kinds: Mapping[str, 
     if provider.function is not None:
         options = {"function": provider.function, "name": name}
     elif kind.adapter == "local":
-        options = (
-            {"name": name}
-            if provider.reply is None
-            else {
-                "name": name,
-                "reply": provider.reply,
-            }
-        )
+        options = {"name": name}
+        if provider.reply is not None:
+            options["reply"] = provider.reply
     return registry.get(kind.adapter).make(options)
 
 
@@ -268,6 +266,7 @@ def _unused(candidate: Candidate) -> Target:
 
 def _call(
     candidate: Candidate,
+    config: Config,
     adapters: Mapping[str, Adapter],
     targets: Mapping[str, Target],
     transport: Transport,
@@ -276,7 +275,8 @@ def _call(
     adapter = adapters[candidate.spec.provider]
     if isinstance(adapter, WireAdapter):
         target = targets.get(candidate.name) or _unused(candidate)
-        return over_wire(adapter, target, transport, ports.clock)
+        limit_s = config.providers[candidate.spec.provider].connect_timeout_s
+        return over_wire(adapter, target, transport, ports.clock, limit_s)
     return in_process(adapter, candidate.spec.model)
 
 

@@ -23,8 +23,8 @@ class Kind(Struct, frozen=True):
         name: What configuration calls it.
         make: Builds its adapter from a provider's options.
         operations: What it can do.
-        base_url: Where it is by default; None if configuration must say.
-        key_env: The environment variable that holds its key; None if it needs none by default.
+        base_url, key_env: For a kind of one's own: where it is, and the environment variable that
+            holds its key. What is known of the built-in ones stands in `config.kinds`.
     """
 
     name: str
@@ -63,21 +63,9 @@ def _anthropic(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are
 
 
 BUILT_IN: Final = (
-    Kind(
-        "openai",
-        _openai,
-        OpenAIAdapter.operations,
-        "https://api.openai.com/v1",
-        "OPENAI_API_KEY",
-    ),
+    Kind("openai", _openai, OpenAIAdapter.operations),
     Kind("openai_compatible", _compatible, OpenAIAdapter.operations),
-    Kind(
-        "anthropic",
-        _anthropic,
-        AnthropicAdapter.operations,
-        "https://api.anthropic.com",
-        "ANTHROPIC_API_KEY",
-    ),
+    Kind("anthropic", _anthropic, AnthropicAdapter.operations),
     Kind("local", _local, LocalAdapter.operations),
     Kind("function", _function, ()),
 )

@@ -16,6 +16,8 @@ from understudy_actors.domain import operation
 from understudy_actors.domain.candidate import Price
 
 FREE: Final = Price()
+COMPATIBLE_WIRE: Final = "openai_compatible"
+"""The adapter for servers that speak OpenAI's format, but not every field of it."""
 
 
 class Kind(Struct, frozen=True, kw_only=True):
@@ -51,7 +53,12 @@ class Kind(Struct, frozen=True, kw_only=True):
 
 
 def _vendor(
-    name: str, base_url: str, model: str, *, adapter: str = "openai", prices: str | None = None
+    name: str,
+    base_url: str,
+    model: str,
+    *,
+    adapter: str = COMPATIBLE_WIRE,
+    prices: str | None = None,
 ) -> Kind:
     return Kind(
         name=name,
@@ -65,11 +72,11 @@ def _vendor(
 
 def _server(name: str, port: int) -> Kind:
     base_url = f"http://127.0.0.1:{port}/v1"
-    return Kind(name=name, adapter="openai", base_url=base_url, price=FREE)
+    return Kind(name=name, adapter=COMPATIBLE_WIRE, base_url=base_url, price=FREE)
 
 
 VENDORS: Final = (
-    _vendor("openai", "https://api.openai.com/v1", "gpt-5.4-mini"),
+    _vendor("openai", "https://api.openai.com/v1", "gpt-5.4-mini", adapter="openai"),
     _vendor("anthropic", "https://api.anthropic.com", "claude-haiku-4-5", adapter="anthropic"),
     _vendor("groq", "https://api.groq.com/openai/v1", "openai/gpt-oss-20b"),
     _vendor("mistral", "https://api.mistral.ai/v1", "mistral-small-latest"),
@@ -105,7 +112,7 @@ FUNCTION: Final = Kind(
     operations=(operation.CHAT,),
     needs_models=False,
 )
-COMPATIBLE: Final = Kind(name="openai-compatible", adapter="openai", needs_address=True)
+COMPATIBLE: Final = Kind(name="openai-compatible", adapter=COMPATIBLE_WIRE, needs_address=True)
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {each.name: each for each in (*VENDORS, *SERVERS, COMPATIBLE, LOCAL, FUNCTION)}

@@ -13,12 +13,23 @@ from understudy_actors.domain.request import ChatInput, Request
 from understudy_actors.runtime.ports import Clock
 
 
-def over_wire(adapter: WireAdapter, target: Target, transport: Transport, clock: Clock) -> Call:
-    """A call that builds a request, sends it, and reads the answer."""
+def over_wire(
+    adapter: WireAdapter,
+    target: Target,
+    transport: Transport,
+    clock: Clock,
+    connect_timeout_s: float | None = None,
+) -> Call:
+    """A call that builds a request, sends it, and reads the answer.
+
+    `connect_timeout_s` limits reaching the provider; None leaves that to the transport.
+    """
 
     async def call(candidate: Candidate, request: Request) -> Reply:
         fitted = fit(target, candidate, request)
         outgoing = adapter.build(request, fitted)
+        if connect_timeout_s is not None:
+            outgoing = replace(outgoing, connect_timeout_s=connect_timeout_s)
         try:
             response = await transport.send(target.provider, outgoing)
         except TransportFailed as failed:

@@ -9,12 +9,16 @@ from msgspec import Struct
 
 
 class HttpRequest(Struct, frozen=True):
-    """One HTTP request; its repr hides headers and body, which hold the key and the prompt."""
+    """One HTTP request; its repr hides headers and body, which hold the key and the prompt.
+
+    `connect_timeout_s` limits reaching the server; None leaves that to the transport.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
     body: bytes = b""
+    connect_timeout_s: float | None = None
 
     def __repr__(self) -> str:
         return f"<HttpRequest {self.method} {self.url}, {len(self.body)} bytes>"

@@ -168,13 +168,16 @@ class HttpxTransport:
 
     def _outgoing(self, request: HttpRequest) -> httpx.Request:
         headers = {"user-agent": USER_AGENT, "accept-encoding": "gzip", **request.headers}
+        timeout, connect_s = self._timeout, request.connect_timeout_s
+        if connect_s is not None:
+            timeout = {**timeout, "connect": connect_s}
         try:
             outgoing = self._httpx.Request(
                 request.method,
                 request.url,
                 headers=headers,
                 content=request.body,
-                extensions={"timeout": self._timeout},
+                extensions={"timeout": timeout},
             )
             outgoing.stream = self._body_type(request.body)
             return outgoing

@@ -20,13 +20,6 @@ def test_every_built_in_kind_makes_an_adapter(name: str) -> None:
         assert adapter.operations == kind.operations
 
 
-def test_known_providers_know_their_address_and_where_their_key_is() -> None:
-    openai, anthropic = Registry().get("openai"), Registry().get("anthropic")
-    assert (openai.base_url, openai.key_env) == ("https://api.openai.com/v1", "OPENAI_API_KEY")
-    assert anthropic.key_env == "ANTHROPIC_API_KEY"
-    assert Registry().get("openai_compatible").base_url is None
-
-
 def test_a_kind_of_the_users_own_is_one_object_and_stays_in_its_registry() -> None:
     mine = Kind("mine", lambda options: LocalAdapter(name="mine", **options), ("chat",))
     registry = Registry()
