@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 
@@ -26,6 +27,7 @@ from understudy.config import (
     resolve_headers,
     resolve_key,
 )
+from understudy.listening import EventStream
 from understudy.ports import Ports
 from understudy.prices import lookup
 from understudy.routing.calls import in_process, over_wire
@@ -56,7 +58,8 @@ _BUILT_IN_WIRES = frozenset(kind.name for kind in WIRES)
 class Parts:
     """Everything an engine consists of.
 
-    `adapters` is by provider, `targets` (only those reached over HTTP) by endpoint name.
+    `adapters` is by provider, `targets` (only those reached over HTTP) by endpoint name; `streams`
+    are closed with the engine.
     """
 
     config: Config
@@ -74,6 +77,7 @@ class Parts:
     targets: dict[str, Target]
     wiring: Wiring
     records: Records
+    streams: WeakSet[EventStream] = attrs.Factory(WeakSet)
 
 
 def assemble(

@@ -31,6 +31,8 @@ class Controls:
 
     def hold(self, name: str, seconds: float | None) -> None:
         """Hold a provider or an endpoint, for a time or until `release`."""
+        if seconds is not None:
+            _seconds("seconds", seconds, more_than_none=True)
         until = math.inf if seconds is None else self._parts.ports.clock.now() + seconds
         provider, endpoint = self._scope(name)
         self._parts.providers[provider].tell(HoldScope(until, endpoint))
@@ -73,6 +75,9 @@ class Controls:
         retry_after_s: float | None = None,
     ) -> None:
         """Take the end of a call that the caller made; None for `error` is a success."""
+        for what, seconds in (("elapsed_s", elapsed_s), ("retry_after_s", retry_after_s)):
+            if seconds is not None:
+                _seconds(what, seconds)
         verdict = Verdict.OK if error is None else POLICY[error].verdict
         for candidate in self.named(provider if model is None else f"{provider}/{model}"):
             self._parts.providers[candidate.spec.provider].tell(
@@ -96,6 +101,14 @@ class Controls:
         if name in self._parts.providers:
             return name, None
         return self.named(name)[0].spec.provider, name
+
+
+def _seconds(what: str, seconds: float, *, more_than_none: bool = False) -> None:
+    """Refuse what is no length of time."""
+    good = isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0
+    if not good or (more_than_none and seconds == 0):
+        least = "more than 0" if more_than_none else "0 or more"
+        raise InvalidRequest(f"{what} is {seconds!r}: it must be a number of seconds, {least}")
 
 
 def error_class(error: ErrorClass | str) -> ErrorClass:

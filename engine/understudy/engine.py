@@ -160,8 +160,13 @@ class Engine:
         return self._parts.records.explain(request_id)
 
     def events(self, *, fine: bool = True) -> EventStream:
-        """Every event from now on, as an async iterator; `fine=False` leaves out the small ones."""
-        return EventStream(self._trace, fine=fine)
+        """Every event until the engine closes, as an async iterator.
+
+        `fine=False` leaves out the small ones.
+        """
+        stream = EventStream(self._trace, fine=fine)
+        self._parts.streams.add(stream)
+        return stream
 
     def listen(self, listener: Listener, *, fine: bool = True) -> Callable[[], None]:
         """Call `listener(seq, event)` for every event; returns what removes it.

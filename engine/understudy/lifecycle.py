@@ -144,6 +144,8 @@ async def close(parts: Parts, drain_s: float) -> None:
     parts.system.stop()
     await _idle(parts, LAST_WORD_S)
     await parts.transport.aclose()
+    for stream in list(parts.streams):
+        stream.close()
 
 
 async def _idle(parts: Parts, timeout_s: float) -> None:

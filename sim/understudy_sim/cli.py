@@ -134,7 +134,11 @@ def mock(
         behaviour=Behaviour(**given),
         **faults,
     )
-    trio.run(_serve, settings, as_json)
+    try:
+        trio.run(_serve, settings, as_json)
+    except OSError as error:
+        why = f"{error.strerror or error}; choose another --port"
+        raise OSError(error.errno, why, f"{host}:{port}") from None
 
 
 def _key(variable: str | None) -> str | None:

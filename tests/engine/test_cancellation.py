@@ -13,7 +13,7 @@ import trio.testing
 
 from tests.engine.house import Books, Script, Wire, endpoint_of, failing, house, ordered
 from understudy import Choice, Engine, ErrorClass, Request
-from understudy.transport.http import HttpRequest, HttpResponse, TransportFailed
+from understudy.transport.http import HttpResponse, TransportFailed
 from understudy_actors.domain import events
 from understudy_actors.provider.transitions import State
 
@@ -78,7 +78,9 @@ def as_if_neutral(engine: Engine, books: Books) -> None:
         assert breaker.state is State.CLOSED
         assert (breaker.generation, breaker.run) == (0, run)
         oks = sum(event.verdict == "ok" for event in ended)
-        assert candidate.guard_tokens == pytest.approx(min(10.0, 10.0 - failures + 0.1 * oks), abs=0.11)
+        assert candidate.guard_tokens == pytest.approx(
+            min(10.0, 10.0 - failures + 0.1 * oks), abs=0.11
+        )
         health = next(each for each in engine.health() if each.name == candidate.name)
         assert (health.failures, health.consecutive_failures) == (failures, run)
         assert (health.in_flight, health.limit) == (0, candidate.limit)
@@ -174,7 +176,11 @@ WORLDS: dict[str, World] = {
         lambda: {"a": Script(0.2)},
         _behind_another,
     ),
-    "the caller's own function": (ordered("a", "b"), lambda: {"a": Script(), "b": Script()}, _own_call),
+    "the caller's own function": (
+        ordered("a", "b"),
+        lambda: {"a": Script(), "b": Script()},
+        _own_call,
+    ),
     "a wire adapter": (
         {"providers": {"p": REMOTE}},
         lambda: {"transport": wire(GOOD)},
@@ -242,7 +248,9 @@ def _check_end(engine: Engine, books: Books, caught: bool) -> None:
     assert outcomes["cancelled"] >= caught
     if left and outcomes["cancelled"] == 1:
         assert ended[-1].error == "cancelled"
-        assert not [e for e in books.events if isinstance(e, events.FailedOver) and e.at_s > left[0].at_s]
+        assert not [
+            e for e in books.events if isinstance(e, events.FailedOver) and e.at_s > left[0].at_s
+        ]
     assert engine.status().waiting == 0
 
 

@@ -38,7 +38,7 @@ class Backwards:
         return list(reversed(candidates))
 
 
-def three(**own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Script]]:
+def three(**own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Providers a, b and c of one tier under round robin, with what is their own."""
     providers = {n: {"kind": "function", **own.get(n, {})} for n in ("a", "b", "c")}
     config = {"strategy": "round_robin", "providers": providers}
@@ -76,9 +76,7 @@ async def test_a_strategy_object_is_taken_while_running_and_known_by_its_name_ev
         assert await served_by(engine, strategy="mine") == "c"
 
 
-@pytest.mark.parametrize(
-    ("strategy", "operation"), [("nobody's", None), ("priority", "dancing")]
-)
+@pytest.mark.parametrize(("strategy", "operation"), [("nobody's", None), ("priority", "dancing")])
 async def test_unknown_strategies_and_operations_are_refused(
     strategy: str, operation: str | None
 ) -> None:
@@ -112,7 +110,11 @@ async def test_whom_a_complexity_suits_comes_before_the_others() -> None:
 async def test_models_groups_regions_tags_and_capabilities_narrow_the_choice() -> None:
     config, scripts = three(
         a={"region": "eu", "tags": ["cheap"], "models": ["small"]},
-        b={"region": "us", "tags": ["cheap", "fast"], "models": [{"name": "big", "aliases": ["L"]}]},
+        b={
+            "region": "us",
+            "tags": ["cheap", "fast"],
+            "models": [{"name": "big", "aliases": ["L"]}],
+        },
         c={"capabilities": ["vision"], "models": ["big", "small"]},
     )
     config["groups"] = {"any-big": ["b/big", "c/big"]}
@@ -146,7 +148,7 @@ async def test_a_chain_names_its_members_in_order() -> None:
 async def test_local_closes_the_chain_and_marks_its_answer() -> None:
     config = ordered("a", "b", providers={"a": {"priority": 5000}, "b": {"priority": 6000}})
     config["providers"]["local"] = {"priority": 0, "reply": "sorry"}
-    scripts = {name: Script(ErrorClass.AUTH) for name in "ab"}
+    scripts: dict[str, Any] = {name: Script(ErrorClass.AUTH) for name in "ab"}
     async with house(config, **scripts) as (engine, books):
         result = await engine.route(HI)
         assert [each.provider for each in result.attempts] == ["a", "b", "local"]
@@ -259,3 +261,16 @@ async def test_the_record_of_a_request_names_every_candidate_or_why_not() -> Non
         assert record.served_by == f"{results[0].provider}/{results[0].model}"
         assert record.attempts == results[0].attempts
         assert engine.explain("unknown") is None
+
+
+async def test_the_decision_to_ask_once_more_says_why_the_others_wait() -> None:
+    scripts: dict[str, Any] = {"a": Script(ErrorClass.SERVER), "b": Script(), "c": Script()}
+    own = {"c": {"operations": ["embedding"]}}
+    async with house(ordered("a", "b", "c", providers=own), **scripts) as (engine, books):
+        result = await engine.route(HI)
+        _complete(books, engine, result.request_id)
+        told = books.of(events.Decided)[1].left_out
+        assert told == {
+            "b/function": "a/function is asked again first",
+            "c/function": "does not offer chat",
+        }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 import trio
 
-from tests.engine.house import Books, Script, Wire, house, ordered
+from tests.engine.house import Books, Script, Wire, failing, house, ordered
 from understudy import (
     AdapterFailed,
     AllAttemptsFailed,
@@ -16,12 +17,12 @@ from understudy import (
     ChatOutput,
     ConfigError,
     Engine,
+    ErrorClass,
     Reply,
     Request,
     Target,
     View,
 )
-from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.registry import Kind, Registry
 from understudy.transport.http import HttpRequest, HttpResponse
 from understudy_actors.domain import events
@@ -95,9 +96,10 @@ KEYS = {"FOREIGN_KEY": "k-1"}
 
 async def test_a_third_party_adapter_serves_like_a_built_in_one() -> None:
     registry = registered(Foreign("", ValueError()))
-    async with house(
-        config(), registry=registry, transport=OK, environ=KEYS, b=Script()
-    ) as (engine, _):
+    async with house(config(), registry=registry, transport=OK, environ=KEYS, b=Script()) as (
+        engine,
+        _,
+    ):
         assert (await engine.route(HI)).text == "foreign"
         choice = engine.select("chat")
         assert (choice.provider, choice.key_variable) == ("x", "FOREIGN_KEY")
@@ -117,9 +119,10 @@ async def test_an_adapter_that_raises_fails_its_attempt_and_is_reported_once(
     where: str, error: Exception
 ) -> None:
     registry = registered(Foreign(where, error))
-    async with house(
-        config(), registry=registry, transport=OK, environ=KEYS, b=Script("yes")
-    ) as (engine, books):
+    async with house(config(), registry=registry, transport=OK, environ=KEYS, b=Script("yes")) as (
+        engine,
+        books,
+    ):
         for _ in range(3):
             result = await engine.route(HI)
             assert (result.text, result.attempts[0].error) == ("yes", "adapter")
@@ -182,8 +185,24 @@ async def test_a_function_that_raises_or_answers_nonsense_is_contained() -> None
     for step in (ZeroDivisionError(), 1 + 2j, ShuttingDown("of another engine")):
         async with house(own, a=Script(step), b=Script("yes")) as (engine, books):
             result = await engine.route(HI)
-            assert (result.text, result.attempts[0].error) == ("yes", "adapter")
+            first = result.attempts[0]
+            assert (result.text, first.error, first.outcome) == ("yes", "adapter", "failed")
+            assert engine.health()[0].consecutive_failures == 1
             assert len(books.of(events.Contained)) == 1
+
+
+@pytest.mark.parametrize("stated", [math.nan, math.inf, -5.0, "5", [], 1e300])
+@pytest.mark.parametrize(
+    "kind", [ErrorClass.RATE_LIMIT, ErrorClass.SERVER, ErrorClass.AUTH, ErrorClass.MODEL_NOT_FOUND]
+)
+async def test_a_nonsensical_delay_in_a_foreign_error_harms_nobody(
+    kind: ErrorClass, stated: Any
+) -> None:
+    own = {**ordered("a", "b"), "breaker": {"trip_after": 1, "cooldown": "5s"}}
+    a = Script(failing(kind, retry_after_s=stated))
+    async with house(own, a=a, b=Script("yes")) as (engine, books):
+        assert (await engine.route(HI)).text == "yes"
+        assert not books.of(events.ActorCrashed)
 
 
 async def test_the_error_of_the_only_provider_names_its_cause_for_who_debugs() -> None:
@@ -289,7 +308,11 @@ async def test_every_kind_of_fault_at_once_still_serves() -> None:
 
     own = {
         "strategy": "faulty",
-        "providers": {"a": {"kind": "function"}, "x": {"kind": "foreign"}, "c": {"kind": "function"}},
+        "providers": {
+            "a": {"kind": "function"},
+            "x": {"kind": "foreign"},
+            "c": {"kind": "function"},
+        },
     }
     books: Books
     engine: Engine

@@ -83,7 +83,12 @@ def _good(provider: str, request: HttpRequest) -> HttpResponse:
         "choices": [{"message": {"content": "an answer"}, "finish_reason": "stop"}],
         "content": [{"type": "text", "text": "an answer"}],
         "stop_reason": "end_turn",
-        "usage": {"input_tokens": 1, "output_tokens": 1, "prompt_tokens": 1, "completion_tokens": 1},
+        "usage": {
+            "input_tokens": 1,
+            "output_tokens": 1,
+            "prompt_tokens": 1,
+            "completion_tokens": 1,
+        },
     }
     return HttpResponse(200, {}, msgspec.json.encode(body))
 
@@ -96,11 +101,11 @@ ANSWERS: Final[dict[str, Any]] = {
 }
 
 
-def _told_by(error: BaseException) -> Iterator[str]:
+def _told_by(error: Exception) -> Iterator[str]:
     yield str(error)
     yield repr(error)
     yield "".join(traceback.format_exception(error))
-    yield "".join(traceback.format_exception(ExceptionGroup("all", [error])))  # type: ignore[list-item]
+    yield "".join(traceback.format_exception(ExceptionGroup("all", [error])))
     if isinstance(error, UnderstudyError):
         yield repr(error.attempts)
         yield repr(error.reasons)
@@ -166,8 +171,7 @@ async def test_nothing_that_can_be_printed_shows_a_key_or_a_prompt(name: str) ->
     for text in told:
         for secret in HIDDEN:
             assert secret not in text
-    for form in logs.values():
-        assert "att.ended" in form.getvalue()
+    assert all("att.ended" in file.getvalue() for file in logs.values())
 
 
 async def test_keys_do_reach_the_wire_they_are_meant_for_and_no_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,6 @@ from understudy import (
     Choice,
     ErrorClass,
     InvalidRequest,
-    Message,
     NoCandidate,
     Request,
     ServerFailed,
@@ -24,7 +24,7 @@ from understudy import (
 from understudy.listening import EventStream
 from understudy.transport.http import HttpRequest, HttpResponse
 from understudy_actors.domain import events
-from understudy_actors.domain.request import ChatInput, EmbeddingInput, ImageInput
+from understudy_actors.domain.request import CustomInput
 from understudy_actors.runtime.trace import Trace
 
 HI = Request.chat("hi")
@@ -77,7 +77,7 @@ async def test_what_the_callers_function_raises_is_classified(
         with pytest.raises(AllAttemptsFailed) as caught:
             await engine.with_fallback("chat", call)
         assert [(a.error, a.outcome) for a in caught.value.attempts] == [(error, verdict)]
-        assert "secret words" not in str(caught.value)
+        assert "secret words" not in str(caught.value) + repr(caught.value.attempts)
 
 
 async def test_the_callers_function_is_held_to_the_deadline() -> None:
@@ -97,7 +97,7 @@ async def test_an_operation_of_ones_own_reaches_ones_own_function() -> None:
     config = ordered("a", providers={"a": {"operations": ["translate"]}})
     async with house(config, a=translate) as (engine, _):
         result = await engine.route(Request.custom("translate", "hello", kwargs={"to": "fr"}))
-        assert (result.output.args, result.output.kwargs) == (("hello",), {"to": "fr"})
+        assert result.output == CustomInput(("hello",), {"to": "fr"})
 
 
 # select and report
@@ -116,7 +116,8 @@ async def test_reports_of_own_calls_feed_health_and_breaker() -> None:
         assert (choice.provider, choice.why) == ("b", "priority")
         health = engine.health()[0]
         assert (health.breaker, health.failures, health.total_requests) == ("open", 3, 4)
-        assert (health.consecutive_failures, health.response_ms) == (3, pytest.approx(200))
+        assert health.consecutive_failures == 3
+        assert health.response_ms == pytest.approx(200)
         assert (await engine.route(HI)).provider == "b"
         assert not a.calls
 
@@ -194,6 +195,23 @@ async def test_an_unknown_name_is_refused_with_the_known_ones(verb: str) -> None
             await engine.test_provider("b")
 
 
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, "5"])
+async def test_what_is_no_length_of_time_is_refused(seconds: Any) -> None:
+    async with house(ordered("a"), a=Script()) as (engine, books):
+        acts: list[Callable[[], None]] = [
+            lambda: engine.hold("a", seconds=seconds),
+            lambda: engine.hold("a", seconds=0),
+            lambda: engine.report_success("a", elapsed_s=seconds),
+            lambda: engine.report_failure("a", elapsed_s=seconds),
+            lambda: engine.report_failure("a", error="rate_limit", retry_after_s=seconds),
+        ]
+        for act in acts:
+            with pytest.raises(InvalidRequest, match="number of seconds"):
+                act()
+        assert not books.of(events.ActorCrashed)
+        assert (await engine.route(HI)).text == "fine"
+
+
 # Status, events
 
 
@@ -224,12 +242,12 @@ async def test_the_status_document_has_every_field_and_iso_times() -> None:
 
 
 async def test_refused_attempts_are_not_counted_as_attempts() -> None:
-    config = ordered("a", "b", providers={"a": {"concurrency": 1}})
-    async with house(config, a=Script(1.0), b=Script(1.0)) as (engine, books):
-        async with trio.open_nursery() as nursery:
-            for _ in range(3):
-                nursery.start_soon(engine.route, HI)
-        assert engine.status().attempts == len(books.of(events.AttemptAdmitted)) == 3
+    """An actor that is down refuses what the dispatcher still counts on."""
+    async with house(ordered("a", "b"), a=Script(), b=Script()) as (engine, books):
+        engine._parts.providers["a"].tell("poison")
+        assert (await engine.route(HI)).provider == "b"
+        assert len(books.of(events.AttemptRefused)) == 1
+        assert engine.status().attempts == len(books.of(events.AttemptAdmitted)) == 1
 
 
 async def test_events_arrive_complete_and_in_order() -> None:
@@ -266,8 +284,7 @@ async def test_several_readers_of_one_stream_all_come_to_an_end() -> None:
     got: list[float] = []
 
     async def read() -> None:
-        async for event in stream:
-            got.append(event.at_s)
+        got.extend([event.at_s async for event in stream])
 
     async with trio.open_nursery() as nursery:
         for _ in range(3):
@@ -325,65 +342,3 @@ async def test_health_checks_find_a_provider_that_is_down_and_that_is_back() -> 
         health = engine.health()[0]
         assert (health.healthy, health.breaker, health.last_check_ok) == (True, "closed", True)
         assert [e.ok for e in books.of(events.HealthChecked)][:4] == [False, False, False, True]
-
-
-# Invalid requests
-
-BAD: list[Any] = [
-    "hi",
-    None,
-    {"operation": "chat"},
-    Request.chat(""),
-    Request.chat([]),
-    Request.chat([Message("wizard", "hi")]),
-    Request.chat([Message("tool", "42")]),
-    Request.chat([Message("user", 42)]),  # type: ignore[arg-type]
-    Request.chat([{"role": "user", "content": "hi"}]),  # type: ignore[list-item]
-    Request.chat("hi", max_tokens=0),
-    Request.chat("hi", max_tokens="9"),  # type: ignore[arg-type]
-    Request.chat("hi", temperature=2.1),
-    Request.chat("hi", temperature=math.nan),
-    Request.chat("hi", temperature="hot"),  # type: ignore[arg-type]
-    Request.chat("hi", top_p=-0.1),
-    Request.chat("hi", timeout_s=0),
-    Request.chat("hi", timeout_s=math.inf),
-    Request.chat("hi", timeout_s=math.nan),
-    Request.chat("hi", timeout_s="5s"),
-    Request.chat("hi", timeout_s=True),
-    Request.chat("hi", max_cost_usd=-1),
-    Request.chat("hi", max_attempts=0),
-    Request.chat("hi", max_attempts=1.5),
-    Request.chat("hi", output_tokens=-1),
-    Request.chat("hi", strategy="fastest-of-all"),
-    Request.chat("hi", strategy=["priority"]),
-    Request.chat("hi", model=["m"]),
-    Request.chat("hi", capabilities=["vision"]),
-    Request.chat("hi", capabilities=(["vision"],)),
-    Request.chat("hi", tags="cheap"),
-    Request.chat("hi", region=3),
-    Request.chat("hi", complexity="impossible"),
-    Request.chat("hi", complexity=[1]),
-    Request.chat("hi", id=["x"]),
-    Request.embed(),
-    Request.embed("a", ""),
-    Request.embed("a", dimensions=0),
-    Request.image(""),
-    Request.image("cat", n=0),
-    Request.custom("no-such-operation"),
-    Request(operation=["chat"], input=ChatInput((Message("user", "hi"),))),  # type: ignore[arg-type]
-    Request(operation="chat", input="hi"),  # type: ignore[arg-type]
-    Request(operation="chat", input=EmbeddingInput((3,))),  # type: ignore[arg-type]
-    Request(operation="chat", input=ImageInput(7)),  # type: ignore[arg-type]
-]
-
-
-@pytest.mark.parametrize("request_", BAD, ids=range(len(BAD)))
-async def test_an_invalid_request_is_refused_and_nothing_is_called(request_: Any) -> None:
-    a = Script()
-    async with house(ordered("a"), a=a) as (engine, books):
-        with pytest.raises(InvalidRequest, match=r"Nothing was called") as caught:
-            await engine.route(request_)
-        assert caught.value.request_id
-        assert not a.calls
-        assert [type(event) for event in books.events] == [events.RequestRefused]
-        assert (await engine.route(HI)).text == "fine"

@@ -70,7 +70,6 @@ async def _ask(engine: Engine, number: int, ends: dict[int, tuple[str, float]]) 
         assert result.text.startswith("Answer")
         status = "ok"
     except UnderstudyError as error:
-        assert str(error)
         status = type(error).__name__
     assert number not in ends
     ends[number] = (status, trio.current_time() - started)
@@ -112,7 +111,7 @@ def _idle(engine: Engine, books: Books) -> None:
     status = engine.status()
     assert (status.running, status.waiting) == (0, 0)
     assert [each.in_flight for each in engine.health()] == [0, 0, 0]
-    assert all(0 <= event.in_flight for event in books.of(events.SlotFreed))
+    assert all(event.in_flight >= 0 for event in books.of(events.SlotFreed))
     transport = getattr(engine._parts.transport, "_real", None)
     assert transport is not None
     assert transport.in_flight == 0
@@ -121,7 +120,7 @@ def _idle(engine: Engine, books: Books) -> None:
 async def _all_left(handles: list[MockHandle], before: int) -> None:
     """The providers find everybody gone, and no task is left (their own connections' aside)."""
     with trio.fail_after(5):
-        while tasks() > before or any(h.control.stats.open_connections for h in handles):
+        while tasks() > before or any(h.control.stats.open_connections for h in handles):  # noqa: ASYNC110
             await trio.sleep(0.01)
     assert tasks() == before
     assert [handle.control.stats.in_flight for handle in handles] == [0, 0, 0]

@@ -7,6 +7,7 @@ promise that is not used goes to the next in line.
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable, Sequence
 
@@ -55,9 +56,11 @@ class SlotQueue:
 
     def precedes(self, ticket: int, candidate: Candidate) -> bool:
         """Must the holder of `ticket` (0: of none) leave `candidate` to somebody in the queue?"""
-        if not ticket and any(candidate in waiter.wanted for waiter in self._waiters):
-            return True
-        return not self._has_room(candidate, ticket)
+        if ticket:
+            return not self._has_room(candidate, ticket)
+        return not self._has_room(candidate, math.inf) or any(
+            candidate in waiter.wanted for waiter in self._waiters
+        )
 
     def join(self, wanted: Sequence[Candidate], ticket: int, wake: Callable[[], bool]) -> int:
         """Stand in line: at the end, or where the `ticket` of an earlier stand belongs.
@@ -95,14 +98,14 @@ class SlotQueue:
         """Who could serve a waiter now; `full` remembers who could serve nobody."""
         for each in waiter.wanted:
             if each.index not in full:
-                if each.refusal(now) is None and self._has_room(each, waiter.ticket):
+                if each.refusal(now) is None and self._has_room(each, math.inf):
                     return each
                 full.add(each.index)
         return None
 
-    def _has_room(self, candidate: Candidate, ticket: int) -> bool:
-        """Is there a slot beyond those promised to others than the holder of `ticket`?"""
+    def _has_room(self, candidate: Candidate, before: float) -> bool:
+        """Is there a slot beyond those promised to tickets `before` this one?"""
         promised = 0
-        for holder, other in self._promised.items():
-            promised += other is candidate and holder != ticket
+        for ticket, other in self._promised.items():
+            promised += other is candidate and ticket < before
         return candidate.in_flight + promised < candidate.limit

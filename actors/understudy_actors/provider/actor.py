@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.outcome import Verdict
 from understudy_actors.provider import by_hand, status
 from understudy_actors.provider.account import Account, ProviderSnapshot
 from understudy_actors.provider.endpoint import Endpoint
@@ -152,13 +153,14 @@ class ProviderActor:
         elif permit.generation >= endpoint.breaker.generation:
             return  # it is back already; whoever returned while the actor was down is older
         judge(self._account, endpoint, message, now, self._wall())
-        self._after(endpoint, now)
+        self._after(endpoint, now, permit.free and message.verdict is Verdict.VOID)
 
-    def _after(self, endpoint: Endpoint, now: float) -> None:
+    def _after(self, endpoint: Endpoint, now: float, given_back: bool) -> None:
         """After an attempt: publish, and let a waiter know of the slot."""
         breaker, candidate, domain = endpoint.breaker, endpoint.candidate, self._domain
         if (
             breaker.moves
+            or given_back
             or candidate.shut_until > now
             or breaker.state is not _CLOSED
             or endpoint.holds.next_at() is not None

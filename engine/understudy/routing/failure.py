@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from understudy.adapters.function import error_class_of
 from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.domain.errors import ProviderError, provider_error
@@ -16,6 +18,8 @@ def typed(error: Exception, spec: EndpointSpec) -> ProviderError:
     """
     if isinstance(error, ProviderError):
         error.provider, error.model = spec.provider, spec.model
+        if error.retry_after_s is not None:
+            error.retry_after_s = _seconds(error.retry_after_s)
         return error
     failed = provider_error(
         error_class_of(error),
@@ -26,6 +30,13 @@ def typed(error: Exception, spec: EndpointSpec) -> ProviderError:
     )
     failed.__cause__ = error
     return failed
+
+
+def _seconds(stated: object) -> float | None:
+    """A delay that code from outside stated; None if it is no length of time."""
+    if isinstance(stated, int | float) and math.isfinite(stated) and stated >= 0.0:
+        return float(stated)
+    return None
 
 
 def no_reply(answer: object, spec: EndpointSpec) -> ProviderError:

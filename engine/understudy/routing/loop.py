@@ -59,7 +59,7 @@ async def serve(
     Raises:
         UnderstudyError: Nobody answered; see `endings`.
     """
-    decision = await _rank(wiring, flight)
+    decision: Decision = await _ask(wiring, flight, Rank(flight))
     try:
         while True:
             _tell_decided(wiring, flight, decision)
@@ -160,6 +160,7 @@ def _seat(
                 flight.ticket = 0
             _tell_admitted(wiring, flight, candidate, answer)
             return candidate, answer, timeout_s
+        wiring.flights.attempts -= 1  # there was none
         _note_refusal(wiring, flight, decision, candidate, answer, now)
     return None
 

@@ -37,7 +37,8 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
     """
     if not isinstance(request, Request):
         raise _invalid("the request", type(request).__name__, "a Request")
-    _names(request)
+    if not _is_plain(request):
+        _names(request)
     if request.operation not in operations:
         raise _invalid("operation", request.operation, f"one of {', '.join(sorted(operations))}")
     if request.strategy is not None and request.strategy not in strategies:
@@ -46,8 +47,10 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
         _positive("timeout_s", request.timeout_s, "seconds > 0")
     if request.max_cost_usd is not None:
         _not_negative("max_cost_usd", request.max_cost_usd, "USD >= 0")
-    _whole("max_attempts", request.max_attempts, 1)
-    _whole("output_tokens", request.output_tokens, 0)
+    if request.max_attempts is not None:
+        _whole("max_attempts", request.max_attempts, 1)
+    if request.output_tokens is not None:
+        _whole("output_tokens", request.output_tokens, 0)
     body = request.input
     check = _CHECKS.get(type(body))
     if check is None:
@@ -55,6 +58,21 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
             "input", type(body).__name__, "a ChatInput, EmbeddingInput, ImageInput or CustomInput"
         )
     check(body)
+
+
+def _is_plain(request: Request) -> bool:
+    """Most requests have no conditions: then there is little to look at."""
+    return (
+        request.model is None
+        and type(request.operation) is str
+        and request.capabilities == ()
+        and request.tags == ()
+        and request.strategy is None
+        and request.complexity is None
+        and request.region is None
+        and request.user is None
+        and request.id is None
+    )
 
 
 def _names(request: Request) -> None:
@@ -75,20 +93,30 @@ def _names(request: Request) -> None:
 def _chat(body: ChatInput) -> None:
     if not isinstance(body.messages, tuple | list) or not body.messages:
         raise _invalid("input.messages", "empty", "at least one message")
+    says_something = False
     for index, message in enumerate(body.messages):
-        _message(f"input.messages[{index}]", message)
-    if not any(m.content or m.tool_calls for m in body.messages):
+        if (
+            type(message) is not Message
+            or message.role != "user"
+            or type(message.content) is not str
+        ):
+            _message(f"input.messages[{index}]", message)
+        says_something |= bool(message.content or message.tool_calls)
+    if not says_something:
         raise _invalid("input.messages", "without any content", "some text")
-    _whole("input.max_tokens", body.max_tokens, 1)
-    _share("input.temperature", body.temperature, TEMPERATURE_MAX)
-    _share("input.top_p", body.top_p, 1.0)
+    if body.max_tokens is not None:
+        _whole("input.max_tokens", body.max_tokens, 1)
+    if body.temperature is not None:
+        _share("input.temperature", body.temperature, TEMPERATURE_MAX)
+    if body.top_p is not None:
+        _share("input.top_p", body.top_p, 1.0)
 
 
 def _message(field: str, message: object) -> None:
     """One turn. Nothing of its text is repeated: roles and contents get mixed up."""
     if not isinstance(message, Message):
         raise _invalid(field, type(message).__name__, "a Message")
-    if message.role not in ROLES:
+    if not isinstance(message.role, str) or message.role not in ROLES:
         known = ", ".join(sorted(ROLES))
         raise _invalid(f"{field}.role", "something else", f"one of {known}")
     if message.role == "tool" and message.tool_call_id is None:
@@ -105,7 +133,8 @@ def _message(field: str, message: object) -> None:
 def _embedding(body: EmbeddingInput) -> None:
     if not body.texts or not all(isinstance(each, str) and each for each in body.texts):
         raise _invalid("input.texts", "empty", "at least one text, none of them empty")
-    _whole("input.dimensions", body.dimensions, 1)
+    if body.dimensions is not None:
+        _whole("input.dimensions", body.dimensions, 1)
 
 
 def _image(body: ImageInput) -> None:
@@ -137,12 +166,12 @@ def _not_negative(field: str, value: float, right: str) -> None:
 
 
 def _whole(field: str, value: object, least: int) -> None:
-    if value is not None and (type(value) is not int or value < least):
+    if type(value) is not int or value < least:
         raise _invalid(field, value, f"an integer >= {least}")
 
 
-def _share(field: str, value: float | None, most: float) -> None:
-    if value is not None and not (_is_number(value) and 0.0 <= value <= most):
+def _share(field: str, value: float, most: float) -> None:
+    if not (_is_number(value) and 0.0 <= value <= most):
         raise _invalid(field, value, f"0 to {most:g}")
 
 

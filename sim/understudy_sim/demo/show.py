@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from understudy.cli.output import seconds, table, usd
 from understudy.cli.tables import outcome, why
+from understudy_actors.domain.result import Attempt
 from understudy_sim.demo.play import Scenario
 from understudy_sim.demo.records import Asked, Played
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_STATIC = ("does not ", "tried already", "not in the chain")
+TEXT_MAX: Final = 160
+"""A longer answer or error is cut here; `--json` holds all of it."""
+_STATIC: Final = ("does not ", "tried already", "not in the chain")
 """Reasons that tell nothing here: what a model cannot do, and whose attempt stands above."""
 
 
@@ -26,7 +29,8 @@ def introduce(screen: Console, count: int) -> None:
         "beta, gamma and the stand-in `local`.",
         soft_wrap=screen.width > 200,
     )
-    screen.print(f"{count} scenarios follow; each begins with healthy providers.\n")
+    many = f"{count} scenarios follow; each" if count > 1 else "One scenario follows; it"
+    screen.print(f"{many} begins with healthy providers.\n")
 
 
 def show(screen: Console, number: int, scenario: Scenario, played: Played) -> None:
@@ -55,12 +59,13 @@ def show(screen: Console, number: int, scenario: Scenario, played: Played) -> No
 def attempts(requests: Sequence[Asked]) -> Table:
     """Every attempt of every request, who was not asked and why, and what the caller got."""
     shown = table(
-        "request", "asked", "outcome", "waited", "took", "cost", "reason, or answer",
+        "asked", "outcome", "waited", "took", "cost", "reason, or answer",
         right=("waited", "took", "cost"),
     )  # fmt: skip
     for asked in requests:
-        for place, row in enumerate(_rows(asked)):
-            shown.add_row(asked.note if place == 0 else "", *row)
+        shown.add_row(f"{asked.note}:")
+        for name, *row in _rows(asked):
+            shown.add_row(f"  {name}", *row)
         shown.add_section()
     return shown
 
@@ -68,7 +73,8 @@ def attempts(requests: Sequence[Asked]) -> Table:
 def _rows(asked: Asked) -> Iterator[tuple[str, str, str, str, str, str]]:
     for name, reason in asked.left_out.items():
         if not reason.startswith(_STATIC):
-            yield name, "not asked", "", "", "", reason
+            told = "its breaker is open" if reason == "open" else reason
+            yield name, "not asked", "", "", "", told
     for each in asked.attempts:
         yield (
             each.endpoint,
@@ -76,10 +82,17 @@ def _rows(asked: Asked) -> Iterator[tuple[str, str, str, str, str, str]]:
             seconds(each.wait_s) if each.wait_s else "",
             seconds(each.elapsed_s),
             usd(each.cost_usd),
-            why(each),
+            _reason(each),
         )
     cost = usd(asked.cost_usd if asked.provider else 0.0)
-    yield "=> caller", asked.outcome, "", seconds(asked.elapsed_s), cost, asked.text
+    text = asked.text if len(asked.text) <= TEXT_MAX else f"{asked.text[:TEXT_MAX]}..."
+    yield "=> caller", asked.outcome, "", seconds(asked.elapsed_s), cost, text
+
+
+def _reason(attempt: Attempt) -> str:
+    """The engine's sentence; of its details the status alone: the class stands there already."""
+    sentence = why(attempt).partition(" [")[0]
+    return sentence if attempt.status is None else f"{sentence} (HTTP {attempt.status})"
 
 
 def sum_up(screen: Console, played: Sequence[Played], elapsed_s: float) -> None:
@@ -88,7 +101,7 @@ def sum_up(screen: Console, played: Sequence[Played], elapsed_s: float) -> None:
     if failed:
         told = f"FAILED: {len(failed)} of {len(played)} scenarios: {', '.join(failed)}"
     else:
-        told = f"ok: all {len(played)} scenarios went as expected"
+        told = f"ok: {len(played)} of {len(played)} scenarios went as expected"
     screen.print(f"{told} ({seconds(elapsed_s)})", style="bold red" if failed else "bold green")
 
 

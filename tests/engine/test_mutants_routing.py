@@ -1,0 +1,306 @@
+"""Faults planted in the request's way; each is noticed by one of the tests named beside it.
+
+The tests run over a real engine in which the faulty functions stand in place of the real ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeAlias
+
+import pytest
+import trio
+import trio.testing
+
+from tests.engine import (
+    test_cancellation as cancellation,
+    test_choosing as choosing,
+    test_containment as containment,
+    test_crashes as crashes,
+    test_failover as failover,
+    test_invalid_requests as invalid_requests,
+    test_lifecycle as lifecycle,
+    test_secrets as secrets_,
+    test_verbs as verbs,
+)
+from tests.support.mutants import Mutant
+from understudy import BadRequest, ErrorClass, Message, Request
+
+Test: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+SEAMS: Final[dict[str, tuple[str, ...]]] = {
+    "attempt": ("understudy.routing.loop:attempt",),
+    "calls": ("understudy.assembly:over_wire",),
+    "desk": ("understudy.engine:Desk",),
+    "endings": ("understudy.routing.loop:exhausted", "understudy.routing.loop:nobody"),
+    "explain": ("understudy.assembly:Records",),
+    "failure": ("understudy.routing.attempt:typed", "understudy.routing.attempt:no_reply"),
+    "loop": ("understudy.routing.desk:serve",),
+    "settlement": ("understudy.routing.attempt:settle",),
+    "validate": ("understudy.routing.desk:validate",),
+}
+"""Where each module's functions are called from."""
+
+
+def _cancelling(world: str) -> Test:
+    async def test() -> None:
+        await cancellation.test_cancelling_at_any_step_leaves_a_neutral_trace(world, False)
+
+    return test
+
+
+async def _refusing_lists() -> None:
+    request = Request.chat("hi", capabilities=["vision"])
+    await invalid_requests.test_an_invalid_request_is_refused_and_nothing_is_called(request)
+
+
+async def _refusing_swapped_roles() -> None:
+    request = Request.chat([Message(secrets_.PROMPT, "user")])
+    await secrets_.test_a_refusal_does_not_repeat_what_was_mixed_up(request)
+
+
+async def _capping_cost() -> None:
+    await choosing.test_the_answers_length_is_capped_so_that_it_cannot_cost_more(0.0006)
+
+
+async def _passing_refusals_on() -> None:
+    await failover.test_what_nobody_else_could_mend_is_passed_on(ErrorClass.BAD_REQUEST, BadRequest)
+
+
+async def _raising_secrets() -> None:
+    await verbs.test_what_the_callers_function_raises_is_classified(
+        ValueError("secret words"), "adapter", "failed"
+    )
+
+
+async def _answering_none() -> None:
+    await containment.test_an_adapter_that_returns_no_reply_fails_its_attempt(None)
+
+
+FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
+    (
+        "settlement",
+        "permits are not taken out of the registry",
+        "    del wiring.flights.permits[permit.attempt]\n",
+        "",
+        failover.test_a_healthy_first_choice_answers_alone,
+    ),
+    (
+        "settlement",
+        "failed attempts are recorded as somebody else's",
+        "    flight.attempts.append(\n        Attempt(\n            candidate.spec.provider,",
+        "    flight.attempts.append(\n        Attempt(\n            'somebody',",
+        failover.test_exhausted_chains_carry_every_attempt_and_no_foreign_exception,
+    ),
+    (
+        "settlement",
+        "a broken adapter counts as well",
+        "    verdict = verdict_of(candidate, kind, elapsed_s)\n",
+        "    verdict = verdict_of(candidate, kind, elapsed_s)\n"
+        "    verdict = _OK if kind is ErrorClass.ADAPTER else verdict\n",
+        containment.test_a_function_that_raises_or_answers_nonsense_is_contained,
+    ),
+    (
+        "settlement",
+        "a cancelled caller blames the provider",
+        "    return POLICY[kind].verdict\n",
+        "    return Verdict.FAIL if kind is ErrorClass.CANCELLED else POLICY[kind].verdict\n",
+        _cancelling("an async function"),
+    ),
+    (
+        "settlement",
+        "silence always blames the provider",
+        "        return Verdict.FAIL if fails else Verdict.NEUTRAL\n",
+        "        return Verdict.FAIL\n",
+        failover.test_a_silence_that_the_callers_deadline_cut_short_does_not_blame_the_provider,
+    ),
+    (
+        "attempt",
+        "a cancelled attempt is not settled",
+        "        settle(wiring, flight, candidate, permit, answer)\n",
+        "        if answer is not None:\n"
+        "            settle(wiring, flight, candidate, permit, answer)\n",
+        _cancelling("an async function"),
+    ),
+    (
+        "attempt",
+        "attempts have no limit of time",
+        "trio.CancelScope(deadline=permit.taken_at + timeout_s)",
+        "trio.CancelScope()",
+        failover.test_one_silent_provider_cannot_eat_the_whole_time,
+    ),
+    (
+        "attempt",
+        "scopes stay registered",
+        "        del scopes[scope]\n",
+        "",
+        failover.test_a_healthy_first_choice_answers_alone,
+    ),
+    (
+        "attempt",
+        "the engine's end is taken for silence",
+        "if not wiring.flights.over:",
+        "if True:",
+        lifecycle.test_what_the_body_raises_comes_out_as_itself_and_at_once,
+    ),
+    (
+        "attempt",
+        "silence while draining is taken for the end",
+        "wiring.flights.over",
+        "wiring.flights.closing",
+        lifecycle.test_a_silence_while_draining_fails_over_as_ever,
+    ),
+    (
+        "attempt",
+        "anything is taken for a reply",
+        "        elif not isinstance(answer, Reply):",
+        "        elif False:",
+        _answering_none,
+    ),
+    (
+        "failure",
+        "a foreign exception's text is told",
+        "raised {type(error).__name__}. ",
+        "raised {error!r}. ",
+        _raising_secrets,
+    ),
+    (
+        "loop",
+        "the queue is not left",
+        "    finally:\n        if flight.ticket:\n            wiring.dispatcher.tell(Left(flight))",
+        "    finally:\n        pass",
+        failover.test_a_wait_for_a_slot_ends_by_the_deadline,
+    ),
+    (
+        "loop",
+        "what crashed the dispatcher is sent again",
+        "        except ActorSuspended:",
+        "        except ActorError:",
+        crashes.test_what_crashed_the_dispatcher_is_not_asked_of_it_again,
+    ),
+    (
+        "loop",
+        "attempts begin after the end",
+        "    if wiring.flights.over:\n        raise shutting_down()\n",
+        "",
+        lifecycle.test_what_does_not_end_in_time_is_cancelled_and_told_so,
+    ),
+    (
+        "loop",
+        "a retry that is refused ends the request",
+        "        if retry and flight.fallback:",
+        "        if False:",
+        failover.test_a_retry_that_finds_the_breaker_open_goes_to_somebody_else,
+    ),
+    (
+        "loop",
+        "a retry that waited for a slot is forgotten",
+        "    if again.ranked or again.can_wait or not retry:\n",
+        "    if True:\n",
+        failover.test_a_retry_that_finds_no_slot_waits_for_one,
+    ),
+    (
+        "loop",
+        "one attempt may take all the time",
+        "share_s = left_s * SHARE_LEFT",
+        "share_s = left_s",
+        failover.test_one_silent_provider_cannot_eat_the_whole_time,
+    ),
+    (
+        "loop",
+        "permits are not registered",
+        "            wiring.flights.permits[number] = answer\n",
+        "            wiring.flights.permits[-number] = answer\n",
+        failover.test_a_healthy_first_choice_answers_alone,
+    ),
+    (
+        "loop",
+        "whom it asked is forgotten",
+        "                flight.tried.append(candidate)\n",
+        "                pass\n",
+        failover.test_a_silent_target_is_never_asked_again,
+    ),
+    (
+        "desk",
+        "only successes have an outcome",
+        "            self._end(flight, status, result)\n",
+        "            if result is not None:\n                self._end(flight, status, result)\n",
+        _passing_refusals_on,
+    ),
+    (
+        "desk",
+        "configured content hides a price too high",
+        " or isinstance(error, OverMaxCost)",
+        "",
+        choosing.test_configured_content_does_not_hide_that_the_price_was_too_high,
+    ),
+    (
+        "desk",
+        "requests under way are not counted down",
+        "            flights.running -= 1\n",
+        "",
+        failover.test_a_healthy_first_choice_answers_alone,
+    ),
+    (
+        "calls",
+        "the cap forgets what the prompt costs",
+        "(limit - spent) * 1e6",
+        "limit * 1e6",
+        _capping_cost,
+    ),
+    (
+        "explain",
+        "prompts are kept",
+        "        flight.forget()\n",
+        "",
+        secrets_.test_a_finished_request_keeps_no_prompt_in_the_engine,
+    ),
+    (
+        "endings",
+        "the last error forgets the attempts",
+        "        attempts=flight.attempts,\n",
+        "",
+        failover.test_exhausted_chains_carry_every_attempt_and_no_foreign_exception,
+    ),
+    (
+        "validate",
+        "lists pass as names",
+        "if type(value) is not tuple or not all(",
+        "if not all(",
+        _refusing_lists,
+    ),
+    (
+        "validate",
+        "a wrong role is repeated",
+        'raise _invalid(f"{field}.role", "something else",',
+        'raise _invalid(f"{field}.role", message.role,',
+        _refusing_swapped_roles,
+    ),
+]
+
+
+def _noticed(test: Test) -> bool:
+    async def main() -> None:
+        with trio.fail_after(1e6):  # whoever waits for ever has noticed as well
+            await test()
+
+    try:
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    except (Exception, pytest.fail.Exception):
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("module", "fault", "old", "new", "test"), FAULTS, ids=[each[1] for each in FAULTS]
+)
+def test_a_planted_fault_is_noticed(
+    module: str, fault: str, old: str, new: str, test: Test, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not _noticed(test), "the test fails without any fault"
+    faulty = Mutant(fault.replace("'", ""), f"understudy.routing.{module}", old, new).plant()
+    for seam in SEAMS[module]:
+        caller, name = seam.split(":")
+        monkeypatch.setattr(importlib.import_module(caller), name, getattr(faulty, name))
+    assert _noticed(test), "nothing was noticed"
