@@ -29,25 +29,36 @@ class SystemClock:
 class TimeOrderedIds:
     """UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, the rest random.
 
-    Random bytes are fetched for many at once, and anew in a forked child.
+    Random tails are made for many at once, and anew in a forked child.
     """
 
-    __slots__ = ("_bytes", "_pid", "_used")
+    __slots__ = ("_millisecond", "_pid", "_prefix", "_tails")
 
     def __init__(self) -> None:
-        self._bytes = b""
-        self._used = 0
+        self._tails: list[str] = []
         self._pid = 0
+        self._millisecond = -1
+        self._prefix = ""
 
     def request_id(self) -> str:
         """A new UUIDv7 in its usual form."""
-        if self._used >= len(self._bytes) or self._pid != os.getpid():
-            self._bytes, self._used, self._pid = os.urandom(10 * _IDS_AT_ONCE), 0, os.getpid()
-        stamp = (time.time_ns() // 1_000_000) & 0xFFFFFFFFFFFF
-        bits = int.from_bytes(self._bytes[self._used : self._used + 10], "big")
-        self._used += 10
-        a, b, c = bits >> 68, 0x8000 | (bits >> 54 & 0x3FFF), bits & 0xFFFFFFFFFFFF
-        return f"{stamp >> 16:08x}-{stamp & 0xFFFF:04x}-7{a:03x}-{b:04x}-{c:012x}"
+        if not self._tails or self._pid != os.getpid():
+            self._tails, self._pid = _tails(), os.getpid()
+        millisecond = time.time_ns() // 1_000_000
+        if millisecond != self._millisecond:
+            stamp = f"{millisecond & 0xFFFFFFFFFFFF:012x}"
+            self._millisecond, self._prefix = millisecond, f"{stamp[:8]}-{stamp[8:]}-7"
+        return self._prefix + self._tails.pop()
+
+
+def _tails() -> list[str]:
+    """What follows the version digit, for `_IDS_AT_ONCE` ids: 74 random bits and the variant."""
+    digits = os.urandom(10 * _IDS_AT_ONCE).hex()
+    return [
+        f"{digits[at : at + 3]}-{'89ab'[int(digits[at + 3], 16) & 3]}"
+        f"{digits[at + 4 : at + 7]}-{digits[at + 7 : at + 19]}"
+        for at in range(0, len(digits), 20)
+    ]
 
 
 def fresh_seed() -> int:

@@ -92,8 +92,13 @@ def check_waits(module: ModuleType) -> None:
 def check_permission(module: ModuleType) -> None:
     """Raise unless only what can help is retried, and only so often."""
 
-    @settings(database=None)
-    @given(errors, st.integers(0, 6), st.none() | st.frozensets(errors), st.none() | seconds)
+    @settings(database=None, max_examples=300)
+    @given(
+        errors | st.sampled_from([ErrorClass.RATE_LIMIT, ErrorClass.SERVER]),
+        st.integers(0, 3),
+        st.none() | st.frozensets(errors),
+        st.none() | st.sampled_from([0.0, 2.5, 2.6, 30.0]),
+    )
     def permission(
         error: ErrorClass, retries: int, on: frozenset[ErrorClass] | None, hint_s: float | None
     ) -> None:
@@ -120,13 +125,15 @@ def check_permission(module: ModuleType) -> None:
     permission()
 
 
-steps = st.lists(
-    st.one_of(
-        st.just(("accept", 0.0)),
-        st.just(("retry", 0.0)),
-        st.tuples(st.just("wait"), st.sampled_from([0.5, 5.0, 50.0])),
-    ),
-    max_size=120,
+STEPS: dict[str, list[tuple[str, float]]] = {
+    "accept": [("accept", 0.0)],
+    "retry": [("retry", 0.0)],
+    "burst": [("retry", 0.0)] * 12,
+    "a moment": [("wait", 0.5)],
+    "a while": [("wait", 50.0)],
+}
+steps = st.lists(st.sampled_from(list(STEPS)), max_size=40).map(
+    lambda names: [step for name in names for step in STEPS[name]]
 )
 
 
@@ -170,7 +177,7 @@ def check_guard(module: ModuleType) -> None:
     """Raise unless a guard's bucket moves by verdicts alone, within its bounds."""
 
     @settings(database=None)
-    @given(st.lists(st.sampled_from(list(Verdict)), max_size=200))
+    @given(st.lists(st.sampled_from([*Verdict, *[Verdict.FAIL] * 5]), max_size=60))
     def bucket(verdicts: list[Verdict]) -> None:
         rule = module.GuardRule()
         tokens = rule.cap

@@ -10,63 +10,92 @@ import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.actors.dispatcher.made import candidates, flight, many, spec
+from tests.actors.dispatcher.made import Seen, candidates, flight, many, spec
 from understudy_actors.dispatcher import ranking, select
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies import BUILT_IN
-from understudy_actors.domain.candidate import Candidate, EndpointSpec, Price
+from understudy_actors.domain.candidate import Candidate, Price
 from understudy_actors.domain.request import Complexity, Request
 from understudy_actors.runtime.ports import Randomness
 
-some_of = st.lists(st.sampled_from(["x", "y"]), max_size=2, unique=True).map(tuple)
-requests = st.builds(
-    Request.chat,
-    st.just("hi"),
-    model=st.sampled_from([None, None, "m", "p0/m", "group", "other"]),
-    capabilities=some_of,
-    region=st.sampled_from([None, None, "eu"]),
-    tags=some_of,
-    complexity=st.none() | st.sampled_from(list(Complexity)),
-    quality_boost=st.booleans(),
-    max_cost_usd=st.sampled_from([None, None, 0.001, 1.0]),
-    strategy=st.none() | st.sampled_from(list(BUILT_IN)),
-)
+CONDITIONS: Final[list[dict[str, Any]]] = [
+    {},
+    {"model": "m"},
+    {"model": "p0/m"},
+    {"model": "group"},
+    {"capabilities": ("x",)},
+    {"region": "eu"},
+    {"tags": ("y", "x")},
+    {"max_cost_usd": 0.001},
+    {"max_cost_usd": 1.0},
+    {"quality_boost": True},
+    *({"strategy": name} for name in BUILT_IN),
+]
+FACTS: Final[list[dict[str, Any]]] = [
+    {"operations": ("image",)},
+    {"model": "n"},
+    {"model": "n", "groups": ("group",)},
+    {"model": "n", "groups": ("*",)},
+    {"price": None},
+    {"price": Price(50.0, 50.0)},
+    {"capabilities": ()},
+    {"tags": ("x",)},
+    {"region": "us"},
+    {"max_context_tokens": 50},
+    {"max_context_tokens": 150},
+    {"enabled": False},
+]
+STATES: Final[list[dict[str, Any]]] = [
+    {"shut_until": 5.0},
+    {"shut_until": 9.0},
+    {"shut_until": math.inf},
+    {"in_flight": 8},
+    {"guard_tokens": 5.0},
+    {"free_left": 2},
+]
+COMMON: Final[dict[str, Any]] = {
+    "price": Price(1.0, 1.0),
+    "capabilities": ("x", "y"),
+    "tags": ("x", "y"),
+    "region": "eu",
+    "groups": ("group",),
+}
+
+
+def odd(*choices: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Nothing, or one of the choices."""
+    return st.booleans().flatmap(lambda yes: st.sampled_from(choices) if yes else st.just({}))
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    """With one condition at most, and perhaps a complexity."""
+    complexity = draw(st.none() | st.sampled_from(list(Complexity)))
+    return Request.chat("hi", complexity=complexity, **draw(odd(*CONDITIONS)))
 
 
 @st.composite
 def endpoints(draw: st.DrawFn) -> list[Candidate]:
-    """Candidates that differ in everything a request may ask for, and in their state."""
-    specs: list[EndpointSpec] = []
-    for index in range(draw(st.integers(1, 6))):
-        specs.append(
-            spec(
-                f"p{index}",
-                draw(st.sampled_from(["m", "m", "n"])),
-                operations=draw(st.sampled_from([("chat",), ("chat", "image"), ("image",)])),
-                groups=draw(st.sampled_from([(), ("group",), ("*",)])),
-                priority=draw(st.sampled_from([1, 2])),
-                quality=draw(st.sampled_from([0.1, 0.9])),
-                suits=draw(st.sampled_from([(), (), ("simple",), ("complex",)])),
-                price=draw(st.sampled_from([None, Price(), Price(1.0, 1.0), Price(50.0, 50.0)])),
-                capabilities=draw(st.sampled_from([(), ("x", "y")])),
-                tags=draw(st.sampled_from([(), ("x", "y")])),
-                region=draw(st.sampled_from([None, "eu"])),
-                max_context_tokens=draw(st.sampled_from([None, 50, 500])),
-                degraded=draw(st.sampled_from([False, False, True])),
-                enabled=draw(st.sampled_from([True, True, False])),
-            )
+    """Each may be odd in one fact and in one part of its state."""
+    made: list[Candidate] = []
+    for index in range(draw(st.integers(2, 6))):
+        facts = {"model": "m", **COMMON, **draw(odd(*FACTS))}
+        endpoint = spec(
+            f"p{index}",
+            priority=draw(st.integers(1, 2)),
+            quality=draw(st.sampled_from([0.1, 0.9])),
+            suits=draw(st.sampled_from([(), (), ("simple",), ("complex",)])),
+            degraded=draw(st.sampled_from([False, False, True])),
+            **facts,
         )
-    made = candidates(*specs)
-    for each in made:
-        each.shut_until = draw(st.sampled_from([0.0, 0.0, 5.0, 9.0, math.inf]))
-        each.shut_why = "open"
-        each.in_flight = draw(st.sampled_from([0, 0, 8]))
-        each.guard_tokens = draw(st.sampled_from([10.0, 5.0]))
-        each.free_left = draw(st.sampled_from([None, 0, 2]))
+        state = {"shut_why": "open", **draw(odd(*STATES))}
+        made.append(Candidate(endpoint, index, Seen(), **state))
     return made
 
 
-chains = st.none() | st.lists(st.sampled_from([f"p{n}/m" for n in range(6)]), unique=True)
+chains = st.sampled_from([True, False]).flatmap(
+    lambda chained: st.permutations([f"p{n}/m" for n in range(5)]) if chained else st.none()
+)
 
 
 def a_ranking(
@@ -84,8 +113,14 @@ def a_ranking(
 def check_ranking(module: ModuleType) -> None:
     """Raise unless everybody is ranked or left out, for the right reason and in the right place."""
 
-    @settings(database=None, max_examples=150)
-    @given(endpoints(), requests, chains, st.sets(st.integers(0, 5)), st.sampled_from([0, 50]))
+    @settings(database=None, max_examples=250)
+    @given(
+        endpoints(),
+        requests(),
+        chains,
+        st.sets(st.integers(0, 5), max_size=1),
+        st.sampled_from([0, 200]),
+    )
     def everybody(
         tier: list[Candidate], request: Request, chain: Any, tried: set[int], outgrew: int
     ) -> None:
@@ -105,7 +140,7 @@ def check_ranking(module: ModuleType) -> None:
             assert each not in asked
             assert each.guard_tokens > 5 or not asked
             assert each.spec.enabled
-            assert (each.spec.max_context_tokens or 500) > max(99, outgrew)
+            assert (each.spec.max_context_tokens or 500) > max(99, outgrew), "too small"
         shut = [
             c.shut_until
             for c in tier
@@ -265,6 +300,8 @@ class Foreign:
                 raise ZeroDivisionError
             case "repeats":
                 return [candidates[0], *candidates[:-1]]
+            case "adds":
+                return [*candidates, candidates[0]]
             case "drops":
                 return candidates[1:]
             case "empties what it was given":
@@ -272,10 +309,18 @@ class Foreign:
                 return candidates
             case "forgets to answer":
                 return None
-        return reversed(candidates)
+            case _:
+                return reversed(candidates)
 
 
-BAD: Final = ("raises", "repeats", "drops", "empties what it was given", "forgets to answer")
+BAD: Final = (
+    "raises",
+    "repeats",
+    "adds",
+    "drops",
+    "empties what it was given",
+    "forgets to answer",
+)
 
 
 def check_containment(module: ModuleType) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from tests.actors.dispatcher.made import Seen, many, spec, view
 from understudy_actors.dispatcher.strategies import BUILT_IN
@@ -29,6 +30,13 @@ def a_tier(draw: st.DrawFn, least: int = 1, most: int = 7) -> list[Candidate]:
     """Candidates in any state, with many equals among them."""
     made: list[Candidate] = []
     for index in range(draw(st.integers(least, most))):
+        if made and draw(
+            st.sampled_from([True, False])
+        ):  # alike but for the name, and for when it was picked
+            twin = replace(made[-1].spec, provider=f"p{index}")
+            picked = draw(st.integers(0, 3))
+            made.append(attrs.evolve(made[-1], spec=twin, index=index, picked=picked))
+            continue
         free = draw(st.sampled_from([None, None, 0, 3]))
         facts = spec(
             f"p{index}",

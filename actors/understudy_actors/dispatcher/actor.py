@@ -137,7 +137,7 @@ class Dispatcher:
         for each in decision.ranked:
             if self._queue.precedes(ticket, each):
                 decision.left_out[each.name] = NO_SLOT
-                decision.can_wait = True
+                decision.can_wait, decision.wait_until = True, math.inf
             else:
                 spare.append(each)
         decision.ranked = spare
@@ -232,7 +232,7 @@ class Dispatcher:
 def queue_full(capacity: int, now: float) -> Overloaded:
     """The error for a request that finds the queue for a slot full."""
     return Overloaded(
-        f"{capacity} requests wait for a slot already. Shed this one, or raise `queue.capacity`.",
+        f"{capacity} requests wait for a slot already. Shed this one, or raise `queue_capacity`.",
         retry_at=now + WAIT_HINT_S,
         retry_after_s=WAIT_HINT_S,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,7 +21,8 @@ class Decision:
 
     `ranked` is best first; `left_out` maps a name to the reason why it was left out this time (what
     never changes stands in `route.left_out`). `retry_at` is the earliest time at which one of them
-    may admit again; `can_wait` says that somebody is only busy.
+    may admit again; `can_wait` says that somebody is only busy, and `wait_until` how long waiting
+    for that makes sense.
     """
 
     at_s: float
@@ -30,6 +32,7 @@ class Decision:
     left_out: dict[str, str]
     retry_at: float | None = None
     can_wait: bool = False
+    wait_until: float = math.inf
 
     def reasons(self) -> dict[str, str]:
         """Every candidate that was left out, and why."""

@@ -87,16 +87,16 @@ class SlotQueue:
         staying: list[Waiter] = []
         full: set[int] = set()
         for waiter in self._waiters:
-            room = self._room(waiter, full, now)
+            room = self._room(waiter.wanted, full, now)
             if room is None:
                 staying.append(waiter)
             elif waiter.wake():
                 self._promised[waiter.ticket] = room
         self._waiters = staying
 
-    def _room(self, waiter: Waiter, full: set[int], now: float) -> Candidate | None:
-        """Who could serve a waiter now; `full` remembers who could serve nobody."""
-        for each in waiter.wanted:
+    def _room(self, wanted: Sequence[Candidate], full: set[int], now: float) -> Candidate | None:
+        """Who of those wanted has a slot to promise; `full` remembers who had none."""
+        for each in wanted:
             if each.index not in full:
                 if each.refusal(now) is None and self._has_room(each, math.inf):
                     return each

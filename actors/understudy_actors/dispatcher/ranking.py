@@ -25,11 +25,15 @@ from understudy_actors.dispatcher.select import (
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies.base import Strategy, View
 from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.outcome import HoldKind
 from understudy_actors.domain.request import Request
 from understudy_actors.runtime.ports import Stream
 
 ROUTES_MAX: Final = 1024
 """Kinds of requests whose route is kept; the oldest is forgotten first."""
+
+BRIEF: Final = frozenset({HoldKind.RATE.value, HoldKind.BUSY.value})
+"""Holds of somebody who is only busy: they are waited for like a slot, up to the patience."""
 
 Report = Callable[[str, str, BaseException, str], None]
 """Tells, once, that code from outside raised: where, who, what, what was done instead."""
@@ -141,7 +145,9 @@ class Ranking:
     ) -> None:
         """Leave out whoever cannot serve this request now, with the reason."""
         left_out, now = decision.left_out, view.now
+        patience_s = self._settings.default_retry.patience_s
         staying: list[Candidate] = []
+        busy_until = 0.0  # when the last one is free again who is only busy; infinity: unknown
         for each in decision.ranked:
             reason = self._unfit_now(each, view, tried, outgrew)
             if reason is None:
@@ -149,12 +155,15 @@ class Ranking:
                 continue
             left_out[each.name] = reason
             if reason is NO_SLOT:
-                decision.can_wait = True
+                busy_until = math.inf
             elif each.shut_until > now and reason is each.shut_why:
                 until = each.shut_until  # infinity: no time will change it, only a hand
                 if until < (math.inf if decision.retry_at is None else decision.retry_at):
                     decision.retry_at = until
+                if reason in BRIEF and until <= now + patience_s:
+                    busy_until = max(busy_until, until)
         decision.ranked = staying
+        decision.can_wait, decision.wait_until = busy_until > 0.0, busy_until
 
     def _unfit_now(
         self, each: Candidate, view: View, tried: Sequence[Candidate], outgrew: int

@@ -163,12 +163,8 @@ class Account:
             if each.free is not None:
                 due.append(each.free.renewed_at(now, wall))
         at = min((at for at in due if at is not None and at > now), default=None)
-        if at != self._timer_at or self._timer is None:
+        if at != self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self._context.tell_at(at, Tick()) if at is not None else None
             self._timer_at = at
-
-    def timer_fired(self) -> None:
-        """The timer that was set is none any more."""
-        self._timer = self._timer_at = None

@@ -211,7 +211,6 @@ class ProviderActor:
         self._account.changed(now)
 
     def _on_tick(self, _message: Tick) -> None:
-        self._account.timer_fired()
         self._account.changed(self._now())
 
     def _describe(self, _message: Describe) -> list[EndpointStatus]:

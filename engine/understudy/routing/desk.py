@@ -134,7 +134,8 @@ class Desk:
             self._end(flight, status, result)
 
     def _end(self, flight: Flight, status: str, result: Result | None) -> None:
-        now = flight.ended_at if status == "ok" else self._clock.now()
+        quiet = status == "ok" and not self._trace.on
+        now = flight.ended_at if quiet else self._clock.now()
         if self._trace.on:
             self._trace.emit(
                 RequestOutcome(

@@ -41,6 +41,8 @@ SHARE_LEFT: Final = 0.5
 """While somebody else could still be asked, one attempt may use this share of the time left, so
 that one silent provider cannot eat the whole of it."""
 MIN_USEFUL_S: Final = 1.0
+LATE_S: Final = 0.05
+"""A hold that did not end when it should have was made longer: then it is time to decide anew."""
 NO_SLOT_IN_TIME: Final = "no slot became free before the deadline"
 USUAL: Final = 4.0
 """But it always gets this multiple of its usual time, to tell silence from slowness."""
@@ -99,7 +101,7 @@ async def _go_on(
         if wiring.trace.on and step.decision.ranked:
             wiring.trace.emit(
                 FailedOver(
-                    at_s=wiring.clock.now(),
+                    at_s=step.decision.at_s,
                     request=flight.id,
                     source=candidate.name,
                     target=step.decision.ranked[0].name,
@@ -187,7 +189,7 @@ def _note_refusal(
 ) -> None:
     decision.left_out[candidate.name] = refusal.why
     if refusal.why is NO_SLOT:
-        decision.can_wait = True
+        decision.can_wait, decision.wait_until = True, math.inf
     elif refusal.retry_at is not None and refusal.retry_at < math.inf:
         decision.retry_at = min(refusal.retry_at, decision.retry_at or refusal.retry_at)
     if wiring.trace.fine:
@@ -214,12 +216,15 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
         wiring.trace.emit(
             RetryScheduled(at_s=now, request=flight.id, endpoint="", wait_s=0.0, why="slot")
         )
+    until = min(flight.deadline, decision.wait_until + LATE_S)
     try:
-        await wiring.dispatcher.ask(WaitForSlot(flight), flight.deadline)
+        await wiring.dispatcher.ask(WaitForSlot(flight), until)
     except ActorStopped:
         raise shutting_down() from None
     except DeadlineExceeded:
-        raise _unserved(flight, decision, wiring.clock.now(), NO_SLOT_IN_TIME) from None
+        if until >= flight.deadline:
+            raise _unserved(flight, decision, wiring.clock.now(), NO_SLOT_IN_TIME) from None
+        wiring.dispatcher.tell(Left(flight))
     except ActorDied:
         flight.ticket = 0  # the queue went with the dispatcher: stand in line anew
     flight.wait_s += wiring.clock.now() - now

@@ -71,7 +71,7 @@ def _settle_success(
         )
     )
     if wiring.trace.fine:
-        wiring.trace.emit_fine(_ended(flight, candidate, permit, flight.attempts[-1], now))
+        wiring.trace.emit_fine(_ended(wiring, flight, candidate, permit))
 
 
 def _settle_failure(
@@ -110,7 +110,7 @@ def _settle_failure(
         )
     )
     if wiring.trace.on:
-        wiring.trace.emit(_ended(flight, candidate, permit, flight.attempts[-1], now))
+        wiring.trace.emit(_ended(wiring, flight, candidate, permit))
 
 
 def verdict_of(candidate: Candidate, kind: ErrorClass, elapsed_s: float) -> Verdict:
@@ -121,11 +121,10 @@ def verdict_of(candidate: Candidate, kind: ErrorClass, elapsed_s: float) -> Verd
     return POLICY[kind].verdict
 
 
-def _ended(
-    flight: Flight, candidate: Candidate, permit: Permit, attempt: Attempt, now: float
-) -> AttemptEnded:
+def _ended(wiring: Wiring, flight: Flight, candidate: Candidate, permit: Permit) -> AttemptEnded:
+    attempt = flight.attempts[-1]
     return AttemptEnded(
-        at_s=now,
+        at_s=wiring.clock.now(),  # after what its settlement brought about
         attempt=permit.attempt,
         request=flight.id,
         endpoint=candidate.name,

@@ -38,9 +38,7 @@ class Desk:
         )
 
         def start(begin: Start) -> Any:
-            return module.Dispatcher(
-                begin.context, settings, tier, self.report, begin.snapshot
-            )
+            return module.Dispatcher(begin.context, settings, tier, self.report, begin.snapshot)
 
         self.ref = self.world.supervisor().spawn(ChildSpec("dispatcher", start, max_restarts=999))
 

@@ -153,6 +153,7 @@ async def check_line(module: ModuleType) -> None:
         await trio.testing.wait_all_tasks_blocked()
         line.sit(flights[2], tier[1])
         line.free(tier[1])
+        await trio.testing.wait_all_tasks_blocked()
         line.free(tier[0])
         await trio.testing.wait_all_tasks_blocked()
         assert line.woken == ["0", "1", "2", "3", "0"]

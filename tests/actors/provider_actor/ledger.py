@@ -25,7 +25,7 @@ class Ledger:
     """Follows the events; contradictions raise.
 
     Attributes:
-        state, generation: Of each breaker, by scope.
+        state, generation, until: Of each breaker, by scope.
         out: Permits that each scope has lent and not taken back: their generation, whether a probe.
         slots: Permits that occupy a slot, with their endpoint.
         held: (scope, why) to the end of a hold.
@@ -34,6 +34,7 @@ class Ledger:
 
     state: dict[str, str] = attrs.Factory(dict)
     generation: dict[str, int] = attrs.Factory(dict)
+    until: dict[str, float] = attrs.Factory(dict)
     out: dict[tuple[str, int], tuple[int, bool]] = attrs.Factory(dict)
     slots: dict[int, str] = attrs.Factory(dict)
     held: dict[tuple[str, str], float] = attrs.Factory(dict)
@@ -53,6 +54,7 @@ class Ledger:
                 assert event.source == self.state.get(scope, "closed"), "a transition was not told"
                 assert event.generation == self.generation.get(scope, 0) + 1, "generations skip"
                 self.state[scope], self.generation[scope] = event.target, event.generation
+                self.until[scope] = event.until or 0.0
             case PermitTaken(scope=scope):
                 assert (scope, event.permit) not in self.out, "taken twice"
                 assert self.state.get(scope, "closed") not in ("open", "isolated"), "it was shut"
@@ -78,6 +80,8 @@ class Ledger:
             case BreakerCounted(scope=scope):
                 assert event.generation == self.generation.get(scope, 0), "a stale verdict counted"
                 self.counted.append((scope, event.permit, event.verdict))
+            case _:
+                pass
 
     def probes(self, scope: str) -> int:
         """Probes of the current generation that this scope has lent."""

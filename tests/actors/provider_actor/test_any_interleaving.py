@@ -35,7 +35,8 @@ COUNT = 2
 QUOTA = 3
 index = st.integers(0, COUNT - 1)
 anywhere = st.sampled_from([None, "p/m0", "p/m1"])
-endings = st.sampled_from([None, None, ErrorClass.SERVER, ErrorClass.SERVER, *ErrorClass])
+ENDS = (ErrorClass.SERVER, ErrorClass.CONNECT)
+endings = st.sampled_from([None] * 4 + [*ENDS] * 4 + [*ErrorClass])
 hints = st.sampled_from([None, None, 1.0, 8.0])
 
 
@@ -91,7 +92,12 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.free_taken[permit.attempt] = day
 
         @precondition(lambda self: self.house.permits)
-        @rule(data=st.data(), error=endings, hint_s=hints, void=st.integers(0, 9).map(lambda n: n == 0))
+        @rule(
+            data=st.data(),
+            error=endings,
+            hint_s=hints,
+            void=st.integers(0, 9).map(lambda n: n == 0),
+        )
         def settle(
             self, data: st.DataObject, error: ErrorClass | None, hint_s: float | None, void: bool
         ) -> None:
@@ -106,7 +112,9 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.free_used[day] -= 1
             if self.house.up:
                 self.ledger.read(self.house.events)
-                counted = {(w, v) for w, p, v in self.ledger.counted[before:] if p == permit.attempt}
+                counted = {
+                    (w, v) for w, p, v in self.ledger.counted[before:] if p == permit.attempt
+                }
                 assert counted == self.verdicts(error, void, heard), "the wrong scope was blamed"
 
         def who_hears(self, permit: Permit) -> set[str]:
@@ -159,7 +167,11 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         @precondition(running)
         @rule(index=index, error=endings, elapsed_s=st.sampled_from([None, 2.0]), hint_s=hints)
         def report(
-            self, index: int, error: ErrorClass | None, elapsed_s: float | None, hint_s: float | None
+            self,
+            index: int,
+            error: ErrorClass | None,
+            elapsed_s: float | None,
+            hint_s: float | None,
         ) -> None:
             verdict = Verdict.OK if error is None else POLICY[error].verdict
             name = self.house.tier[index].name
@@ -246,6 +258,8 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 held = any(end > house.now for end in ends)
                 if shut or probing or held:
                     assert house.now < each.shut_until, "the reading says open, the events shut"
+                    ends += [ledger.until.get(s, 0.0) for s in scopes]
+                    assert each.shut_until >= max(ends), "it says a time that is too early"
 
         def teardown(self) -> None:
             if hasattr(self, "house"):

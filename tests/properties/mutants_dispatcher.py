@@ -1,0 +1,448 @@
+"""Faults planted in the dispatcher and in the provider actor, and who must notice them.
+
+Each is a small lapse that the code invites: a promise not counted, a slot not given back, a check
+left out. The first version of a test looks convincing and lets some of these pass.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+import trio
+import trio.testing
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from tests.actors.dispatcher.test_dispatcher import check_line, check_switching
+from tests.actors.dispatcher.test_next_step import check_flights
+from tests.actors.provider_actor.test_any_interleaving import provider_machine
+from tests.actors.provider_actor.test_scopes import (
+    check_account,
+    check_checks,
+    check_domain,
+    check_release,
+    check_reports,
+    check_restart,
+)
+from tests.actors.provider_actor.test_time import (
+    check_free_calls,
+    check_meter,
+    check_months,
+    check_time,
+)
+from tests.properties.test_queue import queue_machine
+from tests.properties.test_retry import CHECKS as RETRY_CHECKS
+from tests.properties.test_select import check_containment, check_ranking
+from tests.properties.test_smooth_weighted import check_shares, smooth_machine
+from tests.properties.test_strategies import (
+    check_keys,
+    check_random,
+    check_score,
+    check_two_choices,
+)
+from tests.support.mutants import Mutant
+
+Check: TypeAlias = Callable[[ModuleType], Any]
+
+BOUNDED: Final = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],  # finding is enough: nobody reads a planted fault's smallest example
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def running(machine: Callable[[ModuleType], type[RuleBasedStateMachine]]) -> Check:
+    """A check that runs a state machine."""
+
+    def check(module: ModuleType) -> None:
+        run_state_machine_as_test(machine(module), settings=BOUNDED)
+
+    return check
+
+
+def on_trio(check: Check) -> Check:
+    """A check that needs tasks."""
+
+    def run(module: ModuleType) -> None:
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        trio.run(partial(check, module), clock=clock)
+
+    return run
+
+
+PROVIDER: Final = tuple(
+    f"understudy_actors.provider.{each}"
+    for each in ("free", "endpoint", "telling", "account", "judging", "by_hand", "actor")
+)
+DISPATCHER: Final = tuple(
+    f"understudy_actors.dispatcher.{each}" for each in ("queue", "select", "ranking", "actor")
+)
+"""Modules in the order of their imports: a fault in one is seen by those behind it."""
+
+CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
+    "dispatcher.strategies.plain": (check_keys,),
+    "dispatcher.strategies.adaptive": (check_keys, check_two_choices),
+    "dispatcher.strategies.score": (check_score,),
+    "dispatcher.strategies.shares": (check_shares, running(smooth_machine), check_random),
+    "dispatcher.retry": RETRY_CHECKS,
+    "dispatcher.queue": (running(queue_machine),),
+    "dispatcher.select": (check_ranking,),
+    "dispatcher.ranking": (check_containment, check_ranking),
+    "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
+    "provider.free": (check_months, check_meter),
+}
+"""Who notices faults in which module, given that module."""
+
+OF_PROVIDER: Final[tuple[Check, ...]] = (
+    check_time,
+    check_restart,
+    check_free_calls,
+    check_reports,
+    check_checks,
+    check_domain,
+    check_account,
+    check_release,
+    running(provider_machine),
+)
+"""Who notices faults anywhere in the provider actor, given the actor that is built upon them."""
+
+
+def checks_of(module: str) -> tuple[Check, ...]:
+    """Who must notice a fault in `module`."""
+    return CHECKS.get(module.removeprefix("understudy_actors."), OF_PROVIDER)
+
+
+def subject(mutant: Mutant) -> ModuleType:
+    """The module that a mutant's checks look at, with the fault in or under it."""
+    name = mutant.module.removeprefix("understudy_actors.")
+    if name in CHECKS and name != "dispatcher.select":
+        return mutant.plant()
+    order = DISPATCHER[:-1] if mutant.module in DISPATCHER else PROVIDER
+    return built_upon(mutant, order)
+
+
+def built_upon(mutant: Mutant, order: tuple[str, ...]) -> ModuleType:
+    """A copy of the last module of `order`, built upon the faulty one instead of the real."""
+    real = {name: importlib.import_module(name) for name in order}
+    at = order.index(mutant.module)
+    try:
+        sys.modules[mutant.module] = last = mutant.plant()
+        _attach(mutant.module, last)
+        for name in order[at + 1 :]:
+            sys.modules[name] = last = _copy_of(real[name])
+            _attach(name, last)
+    finally:
+        sys.modules.update(real)
+        for name, module in real.items():
+            _attach(name, module)
+    return last
+
+
+def _attach(name: str, module: ModuleType) -> None:
+    """Make it the one that `from package import module` finds."""
+    package, _, own = name.rpartition(".")
+    setattr(sys.modules[package], own, module)
+
+
+def _copy_of(module: ModuleType) -> ModuleType:
+    assert module.__file__ is not None
+    copy = ModuleType(module.__name__)
+    copy.__file__ = module.__file__
+    before = sys.modules[module.__name__]
+    sys.modules[module.__name__] = copy
+    try:
+        source = Path(module.__file__).read_text()
+        exec(compile(source, module.__file__, "exec"), copy.__dict__)
+    finally:
+        sys.modules[module.__name__] = before
+    return copy
+
+
+def _in(module: str, *faults: tuple[str, str, str]) -> list[Mutant]:
+    return [Mutant(name, f"understudy_actors.{module}", old, new) for name, old, new in faults]
+
+
+MUTANTS: Final = [
+    *_in(
+        "dispatcher.strategies.plain",
+        ("unknown prices come first", "(math.inf if price is None else price, l", "(price or 0, l"),
+        ("load without weight", "c.in_flight / (c.spec.weight * c.ramp)", "c.in_flight"),
+        ("fast failures look fast", "return (latency / success, c", "return (latency, c"),
+        ("worst quality first", "(-c.spec.quality,", "(c.spec.quality,"),
+    ),
+    *_in(
+        "dispatcher.strategies.adaptive",
+        ("ties by position", "tokens, prior, b), c.picked,", "tokens, prior, b), 0,"),
+        ("the worse of two", "best = first if (", "best = second if ("),
+        ("one looks at itself", "second += second >= first", "second = first"),
+    ),
+    *_in(
+        "dispatcher.strategies.score",
+        ("failures attract", "/ (success * candidate", "/ ((2 - success) * candidate"),
+    ),
+    *_in(
+        "dispatcher.strategies.shares",
+        ("the picked one pays nothing", "credit[order[0].index] -= total", "pass"),
+        ("heavy debts stay", "if total != self._total:", "if False:"),
+        ("a new set forgets", "credit[index] *= total / self._total", "credit[index] = 0.0"),
+        ("equal chances", "/ (c.spec.weight * c.ramp), c.index", ", c.index"),
+    ),
+    *_in(
+        "dispatcher.retry",
+        ("retry-after is no floor", "        failure.retry_after_s or 0.0,\n", ""),
+        ("shut gates are no floor", "        failure.ready_at - now,\n", ""),
+        ("deadlines need no answer", "now + wait_s + failure.min_useful_s", "now + wait_s"),
+        ("an empty budget lends", "if self.tokens < 1.0:", "if self.tokens < 0.0:"),
+        ("the budget has no cap", "min(self.cap, self.tokens + (now", "max(0, self.tokens + (now"),
+        ("the guard is not clamped", "max(0.0, tokens - self.fail)", "tokens - self.fail"),
+        ("throttles cost guard tokens", "if verdict is Verdict.FAIL:", "if verdict is not None:"),
+        (
+            "one retry too many",
+            "if retries_here >= rule.attempts:",
+            "if retries_here > rule.attempts:",
+        ),
+        ("endless preference", "if retries_here >= 1 or not may", "if not may"),
+        ("impatience", "hint is not None and hint <= rule.patience_s", "hint is not None"),
+        (
+            "no cap on waits",
+            "return min(self.cap_s, self.base_s * steps)",
+            "return self.base_s * steps",
+        ),
+    ),
+    *_in(
+        "dispatcher.queue",
+        ("two are woken for one slot", "self._promised[waiter.ticket] = room", "pass"),
+        ("a promise blocks its own holder", "self._promised.pop(ticket, None)  # it", "pass  # it"),
+        (
+            "a promise outlives its holder",
+            "        self._promised.pop(ticket, None)\n        self._w",
+            "        self._w",
+        ),
+        ("those who left keep their slot", "elif waiter.wake():", "elif waiter.wake() or True:"),
+        (
+            "last come, first served",
+            "for waiter in self._waiters:\n            room",
+            "for waiter in reversed(self._waiters):\n            room",
+        ),
+        (
+            "newcomers jump the queue",
+            "return not self._has_room(candidate, math.inf) or any(",
+            "return any(",
+        ),
+        ("shut candidates wake", "each.refusal(now) is None and self", "self"),
+        ("only the first is looked at", "full.add(each.index)", "return None"),
+    ),
+    *_in(
+        "dispatcher.select",
+        ("stand-ins by priority", "return (candidate.spec.degraded, 0", "return (False, 0"),
+        ("disabled ones serve", "if not spec.enabled:", "if False:"),
+        ("too big by one", "if input_tokens > bound:", "if input_tokens > bound + 60:"),
+    ),
+    *_in(
+        "dispatcher.ranking",
+        ("the guard is forgotten", "if tried and guard is not None and", "if False and"),
+        ("asked again", "if each in tried:", "if False:"),
+        ("the last to open is waited for", "if until < (math.inf", "if until > (0.0"),
+        ("nobody knows of the pick", "decision.ranked[0].picked = self._picks", "pass"),
+        (
+            "suited or not",
+            "degraded, candidate.index in unsuited, priority",
+            "degraded, False, priority",
+        ),
+        (
+            "one law broken is none",
+            "{id(c) for c in ranked} == {id(c) for c in candidates}",
+            "True",
+        ),
+        ("any number will do", "len(ranked) == len(candidates) and", ""),
+        (
+            "strategies get the list itself",
+            "strategy.rank(tuple(candidates), view)",
+            "strategy.rank(candidates, view)",
+        ),
+        ("windows do not matter", "window is not None and window <= outgrew", "False"),
+    ),
+    *_in(
+        "dispatcher.actor",
+        ("queue or not", "if not self._queue.idle:", "if False:"),
+        (
+            "nobody is woken on leaving",
+            "self._queue.leave(message.flight.ticket)\n        self._queue.wake(self._now())",
+            "self._queue.leave(message.flight.ticket)",
+        ),
+        (
+            "adopted strategies die with it",
+            "Switched(dict(self._chosen), dict(self._adopted))",
+            "Switched(dict(self._chosen), {})",
+        ),
+        (
+            "switches die with it",
+            "Switched(dict(self._chosen), dict(self._adopted))",
+            "Switched({}, dict(self._adopted))",
+        ),
+        ("attempts without end", "if len(flight.attempts) >= flight.max_attempts:", "if False:"),
+        (
+            "retries past the deadline",
+            "if not fits(wait_s, failure, now, flight.deadline):",
+            "if False:",
+        ),
+        ("retries without budget", "if not self._budget.withdraw(now):", "if False:"),
+        ("fallback against its will", "if elsewhere and flight.fallback:", "if elsewhere:"),
+        ("refusals go shopping", "elsewhere = policy.elsewhere or (", "elsewhere = True or ("),
+    ),
+    *_in(
+        "provider.free",
+        ("a quota of one more", "if self.left(wall) <= 0:", "if self.left(wall) < 0:"),
+        ("one window for ever", "if window != self.window:", "if self.window < 0:"),
+        (
+            "yesterday's is given back today",
+            "self._window_of(wall - after_s) == self.window",
+            "True",
+        ),
+        (
+            "leap years are regular",
+            "era, of_era = divmod(shifted, 146_097)",
+            "era, of_era = divmod(shifted, 146_096)",
+        ),
+    ),
+    *_in(
+        "provider.endpoint",
+        ("the reading forgets holds", "(*wider, self.holds.check(now), self", "(*wider, self"),
+        ("the reading forgets what is wider", "(*wider, self.holds", "(self.holds"),
+        ("the shortest gate decides", "if end > until:", "if end > 0 and not until:"),
+        ("slots are published late", "        candidate.in_flight = concurrency.in_flight\n", ""),
+        (
+            "a crash refills the free quota",
+            "self.free.used, self.free.window = snapshot.free_used, snapshot.free_window",
+            "pass",
+        ),
+    ),
+    *_in(
+        "provider.telling",
+        ("the limit never restarts", "endpoint.concurrency.restart()", "pass"),
+        (
+            "the slot's end is not told",
+            "        emit(\n            SlotFreed(",
+            "        bool(\n            SlotFreed(",
+        ),
+    ),
+    *_in(
+        "provider.account",
+        ("a restart is not saved", "self.save(now)\n        self._set_timer", "self._set_timer"),
+        (
+            "nobody looks when it is due",
+            "if at != self._timer_at:",
+            "if False:",
+        ),
+        ("timers pile up", "                self._timer.cancel()\n", "                pass\n"),
+        ("a slow start without end", "due.append(now + RAMP_STEP_S)", "pass"),
+        ("no new day", "due.append(each.free.renewed_at(now, wall))", "pass"),
+        (
+            "nobody is told",
+            "            if changed:\n                self._notify(",
+            "            if changed:\n                bool(",
+        ),
+        ("holds die with it", "self.holds.restore(snapshot.account, now)", "pass"),
+        (
+            "the domain dies with it",
+            "domain.restore(snapshot.domain if snapshot is not None else None, now)",
+            "pass",
+        ),
+    ),
+    *_in(
+        "provider.judging",
+        (
+            "the host's fault is the model's",
+            "own = _NEUTRAL if verdict is _FAIL else verdict",
+            "own = verdict",
+        ),
+        (
+            "an answer proves no host",
+            "wide = _OK if message.responded else _NEUTRAL",
+            "wide = _NEUTRAL",
+        ),
+        ("a model's fault is the host's", "elif verdict is not _VOID:", "elif False:"),
+        ("proof is lost", "account.holds.release(now, attempt, verdict)", "pass"),
+        (
+            "failures cost no guard tokens",
+            "guard.after(candidate.guard_tokens, verdict)",
+            "candidate.guard_tokens",
+        ),
+        (
+            "bad keys hold one model",
+            "account.hold(None, now, kind, stated, started)",
+            "account.hold(endpoint, now, kind, stated, started)",
+        ),
+        ("free calls are lost", "endpoint.free.give_back(wall, elapsed_s)", "pass"),
+    ),
+    *_in(
+        "provider.by_hand",
+        ("checks blame everybody", "if not blames_domain:", "if True:"),
+        (
+            "any failed check is a failure",
+            "Verdict.FAIL if policy is None else policy.verdict",
+            "Verdict.FAIL",
+        ),
+        (
+            "checks make up for failures",
+            "probing = breaker.state is State.HALF_OPEN and",
+            "probing =",
+        ),
+        (
+            "reports do not reach the host",
+            "-1 if account.domain is None else _admit(account.domain, now)",
+            "-1",
+        ),
+        (
+            "a release forgets the account",
+            "scopes.insert(0, (account.name, account.holds))",
+            "pass",
+        ),
+    ),
+    *_in(
+        "provider.actor",
+        (
+            "the slot is not freed",
+            "            endpoint.concurrency.ended()\n",
+            "            pass\n",
+        ),
+        ("the account is not asked", "self._holds.check(now)\n            or ", ""),
+        ("the domain is not asked", "domain.check(now) if domain is not None else None", "None"),
+        (
+            "one slot too many",
+            "concurrency.in_flight >= concurrency.capacity:\n            refusal",
+            "concurrency.in_flight > concurrency.capacity:\n            refusal",
+        ),
+        (
+            "siblings do not know of the probe",
+            "if permit.probe or permit.domain_probe or proving or permit.free:",
+            "if permit.probe:",
+        ),
+        (
+            "given back twice",
+            "elif permit.generation >= endpoint.breaker.generation:",
+            "elif False:",
+        ),
+        (
+            "a crash forgets who is in flight",
+            "self._endpoints[permit.endpoint].concurrency.started()",
+            "pass",
+        ),
+        (
+            "a crash frees what is owed",
+            "            self._owed[attempt] = permit\n            self._endpoints",
+            "            self._endpoints",
+        ),
+    ),
+]
