@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -15,11 +16,18 @@ _IDS_AT_ONCE: Final = 256
 
 
 class SystemClock:
-    """trio's monotonic clock, and the system's wall clock."""
+    """The clock of the trio run that it is made in, and the system's wall clock.
 
-    __slots__ = ()
+    `now` is that clock's own method: it is read several times a request. Made outside a run, it
+    asks trio for the current one each time.
+    """
 
-    now = staticmethod(trio.current_time)  # read several times a request: no frame of our own
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now: Callable[[], float] = trio.current_time
+        if trio.lowlevel.in_trio_run():
+            self.now = trio.lowlevel.current_clock().current_time
 
     def wall(self) -> float:
         """Seconds since the Unix epoch."""

@@ -19,7 +19,6 @@ from understudy_actors.domain.request import (
     ChatInput,
     EmbeddingInput,
     ImageInput,
-    Message,
     Request,
     TextPart,
 )
@@ -160,17 +159,23 @@ def estimate_tokens(request: Request) -> int:
     A third of its bytes in UTF-8, rounded up, plus a fixed number for each image and message.
     """
     asked = request.input
-    match asked:
-        case ChatInput():
-            size = sum(map(_text_bytes, asked.messages)) + _schema_bytes(asked)
-            images = sum(map(_images, asked.messages))
-            fixed = MESSAGE_TOKENS * len(asked.messages) + IMAGE_TOKENS * images
-        case EmbeddingInput():
-            size, fixed = sum(map(_bytes, asked.texts)), 0
-        case ImageInput():
-            size, fixed = _bytes(asked.prompt), 0
-        case _:
-            size, fixed = 0, 0
+    fixed = 0
+    if isinstance(asked, ChatInput):
+        size = _schema_bytes(asked) if asked.tools or asked.json_schema is not None else 0
+        for message in asked.messages:
+            fixed += MESSAGE_TOKENS
+            if isinstance(message.content, str):
+                size += _bytes(message.content)
+            else:
+                texts = [part.text for part in message.content if isinstance(part, TextPart)]
+                size += sum(map(_bytes, texts))
+                fixed += IMAGE_TOKENS * (len(message.content) - len(texts))
+            for call in message.tool_calls:
+                size += _bytes(call.name) + _bytes(call.arguments)
+    elif isinstance(asked, EmbeddingInput):
+        size = sum(map(_bytes, asked.texts))
+    else:
+        size = _bytes(asked.prompt) if isinstance(asked, ImageInput) else 0
     return -(-size // BYTES_PER_TOKEN) + fixed
 
 
@@ -178,23 +183,8 @@ def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _text_bytes(message: Message) -> int:
-    calls = sum(_bytes(call.name) + _bytes(call.arguments) for call in message.tool_calls)
-    if isinstance(message.content, str):
-        return _bytes(message.content) + calls
-    return sum(_bytes(p.text) for p in message.content if isinstance(p, TextPart)) + calls
-
-
-def _images(message: Message) -> int:
-    if isinstance(message.content, str):
-        return 0
-    return sum(not isinstance(part, TextPart) for part in message.content)
-
-
 def _schema_bytes(asked: ChatInput) -> int:
     """Everything else that the model reads: tools and the schema of the answer."""
-    if not asked.tools and asked.json_schema is None:
-        return 0
     try:
         return len(msgspec.json.encode((asked.tools, asked.json_schema)))
     except (TypeError, ValueError, OverflowError, RecursionError):

@@ -25,6 +25,8 @@ from msgspec import Meta, Struct
 from understudy_actors.runtime.ports import Randomness
 from understudy_sim.fault_kinds import (
     KINDS,
+    WORLD_KINDS,
+    Brownout,
     Facts,
     FailingFault,
     Fault,
@@ -42,7 +44,9 @@ from understudy_sim.reading import Refused, convert, duration_s, read_file
 
 NO_END_S: Final = 60.0  # what is told of a limit that never ends
 _FAULTS_MAX: Final = 1000
-_DURATIONS: Final = ("from", "until", "for", "add", "duration", "retry_after")
+_DURATIONS: Final = frozenset(
+    {"from", "until", "for", "add", "duration", "retry_after", "rise", "fade", "every", "after"}
+)
 _MODES: Final = get_args(RetryAfterMode)
 
 
@@ -77,11 +81,11 @@ class Decision(Struct, frozen=True):
 
     Attributes:
         fault: The failure, if any; first match wins.
-        multiplier: Factor on the healthy latency, from all `slow` layers.
+        multiplier: Factor on the healthy latency, from all `slow` and `brownout` layers.
         add_s: Seconds on top of it.
         ends_in_s: When this failure really ends, in seconds; `NO_END_S` if it never does.
         draw: A number in [0, 1) for what the failure leaves open.
-        slowed: How many `slow` layers hit.
+        slowed: How many of these layers hit.
     """
 
     fault: FailingFault | None = None
@@ -103,7 +107,8 @@ def parse_schedule(data: object) -> Schedule:
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
         data = {"faults": data}
     if isinstance(data, Mapping) and isinstance(faults := data.get("faults"), Sequence):
-        data = {**data, "faults": [_plain(fault, f"faults[{i}]") for i, fault in enumerate(faults)]}
+        plain = [plain_fault(fault, f"faults[{i}]") for i, fault in enumerate(faults)]
+        data = {**data, "faults": plain}
     return convert(data, Schedule, "fault schedule")
 
 
@@ -135,13 +140,13 @@ def load_schedule(path: Path) -> Schedule:
 
 def canonical_json(schedule: Schedule) -> bytes:
     """The one JSON text of a schedule: sorted keys, seconds, no defaults."""
-    return msgspec.json.encode(_bare(schedule), order="sorted")
+    return msgspec.json.encode(bare(schedule), order="sorted")
 
 
-def _bare(value: object) -> object:
+def bare(value: object) -> object:
     """A struct as a table without what equals a default (msgspec omits only what *is* one)."""
     if isinstance(value, tuple):
-        return [_bare(item) for item in value]
+        return [bare(item) for item in value]
     if not isinstance(value, Struct):
         return value
     table: dict[str, object] = {}
@@ -149,16 +154,22 @@ def _bare(value: object) -> object:
         table["kind"] = tag
     for known in msgspec.structs.fields(value):
         if (given := getattr(value, known.name)) != known.default:
-            table[known.encode_name] = _bare(given)
+            table[known.encode_name] = bare(given)
     return table
 
 
-def _plain(fault: object, path: str) -> object:
-    """One fault with its durations in seconds and its end as `until`."""
+def plain_fault(fault: object, path: str, kinds: Sequence[str] = KINDS) -> object:
+    """One fault as it was parsed, with its durations in seconds and its end as `until`.
+
+    Raises:
+        Refused: Its kind is not one of `kinds`, or a duration is none.
+    """
     if not isinstance(fault, Mapping):
         return fault
-    if isinstance(kind := fault.get("kind"), str) and kind not in KINDS:
-        raise Refused(f"{path}.kind", f"{kind!r} is no kind of fault; use {', '.join(KINDS)}")
+    if isinstance(kind := fault.get("kind"), str) and kind not in kinds:
+        if kind in WORLD_KINDS:
+            raise Refused(f"{path}.kind", f"{kind!r} can be simulated only; leave it out here")
+        raise Refused(f"{path}.kind", f"{kind!r} is no kind of fault; use {', '.join(kinds)}")
     plain = {
         key: duration_s(value, f"{path}.{key}")
         if key in _DURATIONS and not (key == "retry_after" and value in _MODES)
@@ -235,29 +246,68 @@ class Injector:
                     layer.hits += 1
                     multiplier, add_s = multiplier * fault.multiplier, add_s + fault.add_s
                     slowed += 1
+            elif isinstance(fault, Brownout):
+                if self._hits(layer, facts, now):
+                    layer.hits += 1
+                    multiplier *= 1 + (fault.multiplier - 1) * self._strength(layer, now)
+                    slowed += 1
             elif failing is None and self._hits(layer, facts, now) and not _admitted(layer, now):
                 layer.hits += 1
                 failing = layer
         if failing is None:
             return Decision(multiplier=multiplier, add_s=add_s, slowed=slowed)
-        assert not isinstance(failing.fault, Slow)
+        assert not isinstance(failing.fault, Slow | Brownout)
         return Decision(
             fault=failing.fault,
             multiplier=multiplier,
             add_s=add_s,
-            ends_in_s=_ends_in_s(failing, now, self.activated_at),
+            ends_in_s=self._ends_in_s(failing, now),
             draw=self._rng.uniform(f"{failing.stream}/choice", facts.number),
             slowed=slowed,
         )
 
+    def capacity(self, region: str | None, now: float) -> float:
+        """What brownouts leave of the provider's capacity, 0 to 1."""
+        left = 1.0
+        for layer in self._layers:
+            fault = layer.fault
+            if isinstance(fault, Brownout) and fault.selector.covers(self.provider, region):
+                left *= 1 - (1 - fault.capacity) * self._strength(layer, now)
+        return left
+
     def _hits(self, layer: _Layer, facts: Facts, now: float) -> bool:
         fault = layer.fault
-        return (
+        if not (
             fault.active(now - self.activated_at)
             and fault.selector.matches(facts)
             and not layer.spent()
-            and (fault.share >= 1 or self._rng.uniform(layer.stream, facts.number) < fault.share)
-        )
+        ):
+            return False
+        share, strength = fault.share, self._strength(layer, now)
+        if not isinstance(fault, Brownout):
+            share *= strength
+        return share >= 1 or self._rng.uniform(layer.stream, facts.number) < share
+
+    def _strength(self, layer: _Layer, now: float) -> float:
+        since_s = now - self.activated_at
+        return layer.fault.strength(since_s, self._late(layer, since_s))
+
+    def _late(self, layer: _Layer, since_s: float) -> float:
+        """The luck of a fault's present cycle."""
+        fault = layer.fault
+        if not fault.jitter or fault.every_s is None:
+            return 0.0
+        return self._rng.uniform(f"{layer.stream}/cycle", fault.cycle(since_s))
+
+    def _ends_in_s(self, layer: _Layer, now: float) -> float:
+        """Seconds until the fault lets a request like this one through."""
+        fault, since_s = layer.fault, now - self.activated_at
+        ends_in_s = fault.ends_in_s(since_s, self._late(layer, since_s))
+        ends = NO_END_S if ends_in_s is None else ends_in_s
+        if isinstance(fault, RateLimit) and fault.requests_per_min is not None:
+            refilled = (1 - layer.tokens) * 60 / fault.requests_per_min
+            return refilled if ends_in_s is None else min(refilled, ends)
+        return ends
 
 
 _HEALTHY: Final = Decision()
@@ -274,13 +324,3 @@ def _admitted(layer: _Layer, now: float) -> bool:
         return False
     layer.tokens -= 1
     return True
-
-
-def _ends_in_s(layer: _Layer, now: float, activated_at: float) -> float:
-    """Seconds until the fault lets a request like this one through."""
-    fault = layer.fault
-    ends = NO_END_S if fault.until_s is None else activated_at + fault.until_s - now
-    if isinstance(fault, RateLimit) and fault.requests_per_min is not None:
-        refilled = (1 - layer.tokens) * 60 / fault.requests_per_min
-        return refilled if fault.until_s is None else min(refilled, ends)
-    return ends

@@ -214,9 +214,9 @@ def planted(name: str, old: str, new: str) -> Mutant:
 MUTANTS = [
     planted("a times bound is off by one", "hits >= self.fault.times", "hits > self.fault.times"),
     planted("no times bound", "and not layer.spent()", ""),
-    planted("the share is ignored", "fault.share >= 1 or", "fault.share > 0 or"),
+    planted("the share is ignored", "share >= 1 or", "share > 0 or"),
     planted(
-        "the share is inverted", "facts.number) < fault.share)", "facts.number) > fault.share)"
+        "the share is inverted", "facts.number) < share", "facts.number) > share"
     ),
     planted("time is not relative", "fault.active(now - self.activated_at)", "fault.active(now)"),
     planted("selectors are ignored", "and fault.selector.matches(facts)", ""),
@@ -244,7 +244,7 @@ MUTANTS = [
     planted(
         "the bucket fills by the second", "fault.requests_per_min / 60", "fault.requests_per_min"
     ),
-    planted("the end is absolute", "activated_at + fault.until_s - now", "fault.until_s"),
+    planted("the end is absolute", "ends_in_s(since_s, self", "ends_in_s(now, self"),
     planted("the refill is not bounded by the end", "else min(refilled, ends)", "else refilled"),
     planted(
         "server errors leak into the rest",

@@ -1,4 +1,7 @@
-"""A flight: one request on its way, as its own loop keeps it. It dies with the request."""
+"""A flight: one request on its way, as its own loop keeps it. It dies with the request.
+
+Both are records that change, and Structs because a Struct is made in a fifth of the time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import attrs
+from msgspec import Struct, field
 
 from understudy_actors.dispatcher.select import Route
 from understudy_actors.domain.candidate import Candidate
@@ -15,8 +18,7 @@ from understudy_actors.domain.request import CustomInput, Request
 from understudy_actors.domain.result import Attempt
 
 
-@attrs.define(eq=False, slots=True)
-class Decision:
+class Decision(Struct, eq=False, gc=False):
     """How the dispatcher ranked the candidates once, and why others were left out.
 
     `ranked` is best first; `left_out` maps a name to the reason why it was left out this time (what
@@ -39,8 +41,7 @@ class Decision:
         return {**self.route.left_out, **self.left_out}
 
 
-@attrs.define(eq=False, slots=True)
-class Flight:
+class Flight(Struct, eq=False):
     """What is known of one request between its acceptance and its outcome.
 
     Attributes:
@@ -67,10 +68,10 @@ class Flight:
     input_tokens: int
     output_tokens: int
     fallback: bool = True
-    tried: list[Candidate] = attrs.Factory(list)
+    tried: list[Candidate] = field(default_factory=list)
     retries_here: int = 0
-    attempts: list[Attempt] = attrs.Factory(list)
-    decisions: list[Decision] = attrs.Factory(list)
+    attempts: list[Attempt] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     last_error: ProviderError | None = None
     wait_s: float = 0.0
     ticket: int = 0

@@ -57,7 +57,7 @@ class Ranking:
         self._draws = draws
         self._report = report
         self._routes: OrderedDict[RouteKey, Route] = OrderedDict()
-        self._memory: OrderedDict[tuple[str, RouteKey], Strategy] = OrderedDict()
+        self._memory: OrderedDict[tuple[str, RouteKey], tuple[Strategy, bool]] = OrderedDict()
         self._shut = {c.index: c for c in candidates}  # may refuse now; looked at for each request
         self._picks = 0
 
@@ -197,13 +197,14 @@ class Ranking:
         candidates, route, name = decision.ranked, decision.route, decision.strategy
         if name == "priority":
             return candidates
-        unsuited = _unsuited(candidates, view.request.complexity)
+        complexity = view.request.complexity
+        unsuited = _unsuited(candidates, complexity) if complexity is not None else None
         if not unsuited and not route.tiered:
             return self._ask(name, key, candidates, view)
 
         def place(candidate: Candidate) -> tuple[bool, bool, int]:
             degraded, priority = tier(candidate, route.chained)
-            return degraded, candidate.index in unsuited, priority
+            return degraded, unsuited is not None and candidate.index in unsuited, priority
 
         tiers = groupby(sorted(candidates, key=place), place)
         first = list(next(tiers)[1])
@@ -214,8 +215,9 @@ class Ranking:
     ) -> Sequence[Candidate]:
         """Ask a strategy; if it raises or breaks its law, report that and keep the given order."""
         try:
-            strategy = self._strategy(name, key)
-            if type(strategy).__module__.startswith(_TRUSTED):
+            known = self._memory.get((name, key))
+            strategy, ours = known if known is not None else self._make_strategy(name, key)
+            if ours:
                 return strategy.rank(candidates, view)
             ranked = list(strategy.rank(tuple(candidates), view))
             if _is_permutation(ranked, candidates):
@@ -225,13 +227,12 @@ class Ranking:
             self._report("strategy", name, error, "the configured order was used")
             return candidates
 
-    def _strategy(self, name: str, key: RouteKey) -> Strategy:
-        strategy = self._memory.get((name, key))
-        if strategy is None:
-            strategy = self._memory[name, key] = self._factories[name]()
-            if len(self._memory) > ROUTES_MAX:
-                self._memory.popitem(last=False)
-        return strategy
+    def _make_strategy(self, name: str, key: RouteKey) -> tuple[Strategy, bool]:
+        strategy = self._factories[name]()
+        made = self._memory[name, key] = strategy, type(strategy).__module__.startswith(_TRUSTED)
+        if len(self._memory) > ROUTES_MAX:
+            self._memory.popitem(last=False)
+        return made
 
     def _make_route(self, key: RouteKey) -> Route:
         chain = self._settings.chains.get(key[0])
@@ -248,10 +249,8 @@ class LawBroken(Exception):
 _TRUSTED: Final = "understudy_actors.dispatcher.strategies"
 
 
-def _unsuited(candidates: Sequence[Candidate], complexity: str | None) -> set[int]:
+def _unsuited(candidates: Sequence[Candidate], complexity: str) -> set[int]:
     """Indices of those who suit other complexities only."""
-    if complexity is None:
-        return set()
     return {c.index for c in candidates if c.spec.suits and complexity not in c.spec.suits}
 
 

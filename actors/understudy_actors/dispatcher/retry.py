@@ -78,7 +78,8 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """A request was accepted."""
-        self.tokens = min(self.cap, self.tokens + self.ratio)
+        tokens = self.tokens + self.ratio
+        self.tokens = tokens if tokens < self.cap else self.cap
 
     def withdraw(self, now: float) -> bool:
         """Take one token for a retry, if there is one."""

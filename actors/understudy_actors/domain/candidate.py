@@ -82,7 +82,7 @@ class Observed(Protocol):
         ...
 
     def success(self, now: float) -> float:
-        """Expected share of attempts that succeed, 0..1; 1 when nothing is known."""
+        """Expected share of attempts that succeed, 0.05..1; 1 when nothing is known."""
         ...
 
     @property

@@ -24,6 +24,8 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     deadline: float
     model: str | None = None
     user: str | None = None
+    max_attempts: int = 0
+    fallback: bool = True
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):
@@ -210,12 +212,17 @@ class LimitSet(Event, frozen=True, kw_only=True, tag="limit.set"):
 
 
 class ScoreSet(Event, frozen=True, kw_only=True, tag="score.set"):
-    """An endpoint's score moved; `cause` is the verdict that moved it."""
+    """An endpoint's score moved; `cause` is the verdict that moved it.
+
+    Each reading stands beside what it would have been at the same moment without the verdict.
+    """
 
     endpoint: str
     cause: str
     success: float
     latency_s: float
+    success_before: float | None = None
+    latency_before_s: float | None = None
 
 
 class ActorStarted(Event, frozen=True, kw_only=True, tag="actor.start"):
@@ -235,11 +242,12 @@ class ActorCrashed(Event, frozen=True, kw_only=True, tag="actor.crash"):
 
 
 class ActorRestarted(Event, frozen=True, kw_only=True, tag="actor.restart"):
-    """An actor was rebuilt from its last snapshot after `backoff_s`."""
+    """An actor was rebuilt from its last snapshot, having been down for `backoff_s`."""
 
     actor: str
     incarnation: int
     backoff_s: float
+    why: str = ""
 
 
 class ActorGaveUp(Event, frozen=True, kw_only=True, tag="actor.gaveup"):
@@ -262,6 +270,22 @@ class DeadLetter(Event, frozen=True, kw_only=True, tag="msg.dead"):
     actor: str
     message_kind: str
     why: str
+
+
+class AskOpened(Event, frozen=True, kw_only=True, tag="ask.opened"):
+    """Somebody waits for an actor's reply, until `deadline` at the latest."""
+
+    actor: str
+    ask: int
+    deadline: float
+
+
+class AskClosed(Event, frozen=True, kw_only=True, tag="ask.closed"):
+    """A wait for a reply is over. `how` is `answered`, `left` or the error's name."""
+
+    actor: str
+    ask: int
+    how: str
 
 
 class SlowTurn(Event, frozen=True, kw_only=True, tag="actor.slow_turn"):

@@ -57,7 +57,7 @@ class ImageOutput(Struct, frozen=True):
 Output: TypeAlias = ChatOutput | EmbeddingOutput | ImageOutput | Any
 
 
-class Attempt(Struct, frozen=True, omit_defaults=True):
+class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
     """One try on one provider, and how it ended.
 
     Attributes:

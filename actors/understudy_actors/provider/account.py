@@ -81,7 +81,7 @@ class Account:
         self.endpoints = {c.name: Endpoint.fresh(c, settings, draw) for c in candidates}
         self.holds = Holds(settings.holds)
         self.domain = Breaker(settings.breaker, draw) if domain is not None else None
-        self.tell = Telling(context.trace, domain)
+        self.tell = Telling(context.trace, settings.name, domain)
         self.save_at = 0.0
 
     def chosen(self, name: str | None) -> list[Endpoint]:

@@ -163,8 +163,8 @@ class ProviderActor:
             or given_back
             or candidate.shut_until > now
             or breaker.state is not _CLOSED
-            or endpoint.holds.next_at() is not None
-            or self._holds.next_at() is not None
+            or not endpoint.holds.idle
+            or not self._holds.idle
             or (domain is not None and (domain.moves or domain.state is not _CLOSED))
         ):
             self._account.changed(now)

@@ -95,19 +95,23 @@ def check(account: Account, message: Checked, now: float) -> None:
     domain = account.domain
     blames_domain = domain is not None and policy is not None and policy.scope is Scope.DOMAIN
     if not blames_domain:
-        for endpoint in account.endpoints.values():
-            _hear(endpoint.breaker, verdict, now)
+        for name, endpoint in account.endpoints.items():
+            _hear(account, name, endpoint.breaker, verdict, now)
     if domain is not None and (message.ok or blames_domain):
-        _hear(domain, verdict, now)
+        _hear(account, None, domain, verdict, now)
 
 
-def _hear(breaker: Breaker, verdict: Verdict, now: float) -> None:
-    """Let a breaker know of a check, if that is worth anything in its state."""
+def _hear(
+    account: Account, endpoint: str | None, breaker: Breaker, verdict: Verdict, now: float
+) -> None:
+    """Let a breaker (None: the domain's) know of a check, if that is worth anything to it."""
     breaker.tick(now)
     probing = breaker.state is State.HALF_OPEN and verdict in (Verdict.OK, Verdict.FAIL)
     failed = breaker.state is State.CLOSED and verdict is Verdict.FAIL
     if (probing or failed) and (generation := _admit(breaker, now)) >= 0:
-        breaker.release(now, _NOBODY, generation, verdict)
+        heard = breaker.release(now, _NOBODY, generation, verdict)
+        if account.tell.fine:
+            account.tell.counted(now, endpoint, _NOBODY, generation, verdict, heard)
 
 
 def _admit(breaker: Breaker, now: float) -> int:

@@ -212,6 +212,11 @@ class Holds:
             del self._held[hold.kind]
             self.ended.append(hold)
 
+    @property
+    def idle(self) -> bool:
+        """Does nothing hold the scope, and does nothing have to be proven?"""
+        return not self._held and not self._ladders
+
     def next_at(self) -> float | None:
         """The next time at which something ends by itself; None if nothing does."""
         first = min((hold.until for hold in self._held.values()), default=math.inf)

@@ -57,6 +57,8 @@ def _observe(
     wall: float,
 ) -> None:
     verdict, error, health = message.verdict, message.error, endpoint.health
+    fine = account.tell.fine
+    before = (health.success(now), health.latency_s(now, 0.0, 1.0)) if fine else None
     guard = account.settings.guard
     if guard is not None:
         candidate = endpoint.candidate
@@ -70,8 +72,8 @@ def _observe(
             health.on_fail(now, wall, elapsed_s if cut else None)
         else:
             health.on_other(now, elapsed_s if cut else None)
-    if account.tell.fine:
-        account.tell.scored(now, endpoint, verdict)
+    if fine:
+        account.tell.scored(now, endpoint, verdict, before)
 
 
 def _hold(

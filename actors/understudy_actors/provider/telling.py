@@ -29,9 +29,10 @@ class Telling:
 
     __slots__ = ("_domain", "_trace")
 
-    def __init__(self, trace: Trace, domain: str | None) -> None:
+    def __init__(self, trace: Trace, provider: str, domain: str | None) -> None:
         self._trace = trace
-        self._domain = f"domain {domain}"
+        # Each provider that shares the domain has a view, and a breaker, of its own.
+        self._domain = f"domain {domain} of {provider}"
 
     @property
     def fine(self) -> bool:
@@ -127,9 +128,12 @@ class Telling:
                 )
             )
 
-    def scored(self, now: float, endpoint: Endpoint, verdict: Verdict) -> None:
-        """An endpoint's score moved."""
+    def scored(
+        self, now: float, endpoint: Endpoint, verdict: Verdict, before: tuple[float, float] | None
+    ) -> None:
+        """An endpoint's score moved; `before` is its success and latency without the verdict."""
         health = endpoint.health
+        success_before, latency_before_s = before or (None, None)
         self._trace.emit_fine(
             ScoreSet(
                 at_s=now,
@@ -137,6 +141,8 @@ class Telling:
                 cause=verdict.value,
                 success=health.success(now),
                 latency_s=health.latency_s(now, 0.0, 1.0),
+                success_before=success_before,
+                latency_before_s=latency_before_s,
             )
         )
 

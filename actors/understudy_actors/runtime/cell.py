@@ -68,7 +68,7 @@ class Cell(Life):
         receive = self._open
         if receive is None:
             return self._ask_with_care(message)
-        timed = self._trace.on
+        timed = self._trace.fine
         began_s = self._now() if timed else 0.0
         stack = self._stack
         self._open = None
@@ -117,10 +117,13 @@ class Cell(Life):
         if reply.open:
             # Our own timer rather than trio's deadline, so that equal times keep their order.
             timer = self.system.timers.at(deadline_s, partial(self._expire, reply, deadline_s))
+            waiting = self.herald.waiting(deadline_s) if self._trace.fine else 0
             try:
                 await reply.wait()
             finally:
                 timer.cancel()
+                if waiting:
+                    self.herald.waited(waiting, reply.how)
         return reply.result()
 
     def revive(self) -> None:
@@ -147,7 +150,7 @@ class Cell(Life):
         finally:
             self._stack.pop()
         if self.state is not State.STOPPED:  # by its own `start`
-            self.come_up(actor)
+            self.come_up(actor, why)
 
     def remind(self, context: Context, message: Any) -> None:
         """A timer of `context` is due; one that an earlier incarnation set says nothing."""
@@ -187,7 +190,7 @@ class Cell(Life):
 
     def _turn(self, message: Any) -> Any:
         """Handle one message, with an eye on its duration. Raises `Crashed` if it raised."""
-        timed = self._trace.on
+        timed = self._trace.fine
         began_s = self._now() if timed else 0.0
         receive = self._receive
         assert receive is not None, "only a running actor has turns"

@@ -10,6 +10,8 @@ from understudy_actors.domain.events import (
     ActorRestarted,
     ActorStarted,
     ActorStopped,
+    AskClosed,
+    AskOpened,
     DeadLetter,
     SlowTurn,
 )
@@ -20,12 +22,13 @@ from understudy_actors.runtime.trace import Trace
 class Herald:
     """Emits the events of the actor called `name`."""
 
-    __slots__ = ("_clock", "_name", "_trace")
+    __slots__ = ("_asks", "_clock", "_name", "_trace")
 
     def __init__(self, name: str, clock: Clock, trace: Trace) -> None:
         self._name = name
         self._clock = clock
         self._trace = trace
+        self._asks = 0
 
     def started(self, incarnation: int) -> None:
         """It runs for the first time."""
@@ -33,13 +36,17 @@ class Herald:
             at_s = self._clock.now()
             self._trace.emit(ActorStarted(at_s=at_s, actor=self._name, incarnation=incarnation))
 
-    def restarted(self, incarnation: int, down_at: float) -> None:
+    def restarted(self, incarnation: int, down_at: float, why: str) -> None:
         """It runs again, having been down since `down_at`."""
         if self._trace.on:
             at_s = self._clock.now()
             self._trace.emit(
                 ActorRestarted(
-                    at_s=at_s, actor=self._name, incarnation=incarnation, backoff_s=at_s - down_at
+                    at_s=at_s,
+                    actor=self._name,
+                    incarnation=incarnation,
+                    backoff_s=at_s - down_at,
+                    why=why,
                 )
             )
 
@@ -68,6 +75,21 @@ class Herald:
         """It has ended for good."""
         if self._trace.on:
             self._trace.emit(ActorStopped(at_s=self._clock.now(), actor=self._name))
+
+    def waiting(self, deadline_s: float) -> int:
+        """Somebody has to wait for its reply; returns the number of that wait."""
+        self._asks += 1
+        at_s = self._clock.now()
+        self._trace.emit_fine(
+            AskOpened(at_s=at_s, actor=self._name, ask=self._asks, deadline=deadline_s)
+        )
+        return self._asks
+
+    def waited(self, ask: int, how: str) -> None:
+        """A wait for its reply is over."""
+        self._trace.emit_fine(
+            AskClosed(at_s=self._clock.now(), actor=self._name, ask=ask, how=how)
+        )
 
     def dead_letter(self, message: Any, why: str) -> None:
         """`message` found nobody."""

@@ -138,7 +138,7 @@ class Life(Member):
         if context is self._context:
             self._snapshot = snapshot
 
-    def come_up(self, actor: Actor) -> None:
+    def come_up(self, actor: Actor, why: str) -> None:
         """Let messages in, to a new incarnation."""
         self.state, self.restart_at, self.poison = State.RUNNING, None, None
         self._cancel_restart()
@@ -147,7 +147,7 @@ class Life(Member):
             self.herald.started(self.incarnation)
         else:
             self.restarts += 1
-            self.herald.restarted(self.incarnation, self._down_at)
+            self.herald.restarted(self.incarnation, self._down_at, why)
         self._look_around()
 
     def go_down(self, state: State, restart_at: float | None, *, healthy: bool = False) -> None:

@@ -31,9 +31,10 @@ class Reply:
     Attributes:
         open: Somebody waits and nothing has come yet.
         taken: An actor holds the slot and may answer later.
+        left: Its asker was cancelled.
     """
 
-    __slots__ = ("_debts", "_error", "_task", "_value", "open", "taken")
+    __slots__ = ("_debts", "_error", "_task", "_value", "left", "open", "taken")
 
     def __init__(self, debts: Debts, *, open: bool = True) -> None:  # noqa: A002
         self._debts = debts
@@ -42,6 +43,12 @@ class Reply:
         self._task: trio.lowlevel.Task | None = None
         self.open = open
         self.taken = False
+        self.left = False
+
+    @property
+    def how(self) -> str:
+        """How it was closed: `answered`, `left`, or the name of the error."""
+        return "left" if self.left else type(self._error).__name__ if self._error else "answered"
 
     def send(self, value: Any) -> bool:
         """Answer. False if nobody waits any more: the value was dropped, and counted."""
@@ -83,6 +90,7 @@ class Reply:
 
     def _abandon(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
         self._task = None
+        self.left = True
         self._finish()
         return trio.lowlevel.Abort.SUCCEEDED
 

@@ -74,6 +74,8 @@ class Desk:
                     deadline=flight.deadline,
                     model=request.model,
                     user=request.user,
+                    max_attempts=flight.max_attempts,
+                    fallback=flight.fallback,
                 )
             )
         return flight
@@ -107,21 +109,21 @@ class Desk:
         """See a request through to exactly one outcome."""
         flights = self._flights
         flights.running += 1
-        status, result = "cancelled", None
+        status, result, retry_at = "cancelled", None, None
         try:
             reply, candidate = await serve(self._wiring, flight, call)
             result = self._result(flight, reply, candidate)
             status = "degraded" if result.degraded else "ok"
             return result
         except (NoCandidate, AllAttemptsFailed) as error:
-            status = type(error).__name__
+            status, retry_at = type(error).__name__, error.retry_at
             result = self._fallback_content(flight)
             if result is None or isinstance(error, OverMaxCost):
                 raise
             status = "degraded"
             return result
         except UnderstudyError as error:
-            status = type(error).__name__
+            status, retry_at = type(error).__name__, error.retry_at
             error.request_id = error.request_id or flight.id
             raise
         except Exception as error:
@@ -131,9 +133,11 @@ class Desk:
             flights.running -= 1
             if not flights.running and flights.idle is not None:
                 flights.idle.set()
-            self._end(flight, status, result)
+            self._end(flight, status, result, retry_at)
 
-    def _end(self, flight: Flight, status: str, result: Result | None) -> None:
+    def _end(
+        self, flight: Flight, status: str, result: Result | None, retry_at: float | None
+    ) -> None:
         quiet = status == "ok" and not self._trace.on
         now = flight.ended_at if quiet else self._clock.now()
         if self._trace.on:
@@ -147,6 +151,7 @@ class Desk:
                     attempts=len(flight.attempts),
                     elapsed_s=now - flight.accepted_at,
                     cost_usd=result.cost_usd if result is not None else None,
+                    retry_at=retry_at,
                 )
             )
         served_by = f"{result.provider}/{result.model}" if result is not None else None

@@ -64,7 +64,8 @@ async def serve(
     decision: Decision = await _ask(wiring, flight, Rank(flight))
     try:
         while True:
-            _tell_decided(wiring, flight, decision)
+            if wiring.trace.fine:
+                _tell_decided(wiring, flight, decision)
             seat = _seat(wiring, flight, decision)
             if seat is None:
                 decision = await _wait_in_line(wiring, flight, decision)
@@ -160,7 +161,8 @@ def _seat(
             if flight.ticket:
                 wiring.dispatcher.tell(Left(flight))
                 flight.ticket = 0
-            _tell_admitted(wiring, flight, candidate, answer)
+            if wiring.trace.fine:
+                _tell_admitted(wiring, flight, candidate, answer)
             return candidate, answer, timeout_s
         wiring.flights.attempts -= 1  # there was none
         _note_refusal(wiring, flight, decision, candidate, answer, now)
@@ -279,28 +281,26 @@ async def _ask(wiring: Wiring, flight: Flight, message: Any) -> Any:
 
 
 def _tell_decided(wiring: Wiring, flight: Flight, decision: Decision) -> None:
-    if wiring.trace.fine:
-        wiring.trace.emit_fine(
-            Decided(
-                at_s=decision.at_s,
-                request=flight.id,
-                strategy=decision.strategy,
-                ranked=tuple(c.name for c in decision.ranked),
-                left_out=decision.reasons(),
-            )
+    wiring.trace.emit_fine(
+        Decided(
+            at_s=decision.at_s,
+            request=flight.id,
+            strategy=decision.strategy,
+            ranked=tuple(c.name for c in decision.ranked),
+            left_out=decision.reasons(),
         )
+    )
 
 
 def _tell_admitted(wiring: Wiring, flight: Flight, candidate: Candidate, permit: Permit) -> None:
-    if wiring.trace.fine:
-        wiring.trace.emit_fine(
-            AttemptAdmitted(
-                at_s=permit.taken_at,
-                attempt=permit.attempt,
-                request=flight.id,
-                endpoint=candidate.name,
-                generation=permit.generation,
-                probe=permit.probe or permit.domain_probe,
-                wait_s=flight.wait_s,
-            )
+    wiring.trace.emit_fine(
+        AttemptAdmitted(
+            at_s=permit.taken_at,
+            attempt=permit.attempt,
+            request=flight.id,
+            endpoint=candidate.name,
+            generation=permit.generation,
+            probe=permit.probe or permit.domain_probe,
+            wait_s=flight.wait_s,
         )
+    )

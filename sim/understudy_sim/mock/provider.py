@@ -20,6 +20,7 @@ from understudy_sim.fault_kinds import (
     Drip,
     Facts,
     FailingFault,
+    Ghost,
     Hang,
     Malformed,
     ModelNotFound,
@@ -189,8 +190,14 @@ class MockProvider:
         wait_s = decision.add_s
         answer: Answer | None
         match fault:
-            case Refuse() | Reset() | Hang():
+            case Refuse() | Hang():
                 answer = None
+            case Reset(after_s=after_s):
+                answer, wait_s = None, wait_s + after_s
+            case Ghost(variant=variant):
+                _, wait_s = self._healthy(call, origin, request, decision)
+                end = Reset() if variant == "reset" else Hang()
+                return Plan(outcome=fault.kind, answer=None, wait_s=wait_s, fault=end)
             case Stall() | Drip() | Cut():
                 answer, wait_s = self._healthy(call, origin, request, decision)
             case Malformed(variant=variant):
@@ -199,7 +206,7 @@ class MockProvider:
             case Timeout(duration_s=duration_s):
                 answer, wait_s = error(origin, "timeout"), wait_s + duration_s
             case _:
-                answer = _error_of(fault, origin, decision, request)
+                answer = error_of(fault, origin, decision, request)
         return Plan(outcome=fault.kind, answer=answer, wait_s=wait_s, fault=fault)
 
     def _latency_s(self, n: int) -> float:
@@ -218,6 +225,7 @@ class MockProvider:
             operation=call.route.operation,
             path=call.path,
             key=call.key,
+            region=self.settings.region,
         )
 
     def _origin(self, call: Call, model: str) -> Origin:
@@ -234,7 +242,7 @@ def _is_absurd(fault: FailingFault | None) -> bool:
     return isinstance(fault, Malformed) and fault.variant == "absurd_usage"
 
 
-def _error_of(
+def error_of(
     fault: FailingFault, origin: Origin, decision: Decision, request: Body | str
 ) -> Answer:
     """The error answer of a fault that has one."""

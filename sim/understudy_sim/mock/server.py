@@ -137,6 +137,8 @@ async def _serve(
     """Answer one API request: its outcome, and whether the connection may live on."""
     if (refusal := mock.refuse(call)) is not None:
         mock.stats.fault(refusal.kind)
+        if refusal.after_s:
+            await trio.sleep(refusal.after_s)
         connection.reset()
         return refusal.kind, False
     try:

@@ -47,6 +47,7 @@ class MockSettings(Struct, frozen=True, kw_only=True):
         port: 0 lets the system choose.
         key: The only key that is accepted; none accepts everybody.
         models: The only models that exist; none accepts every name.
+        region: Where it is, for faults that select by region.
         max_connections: Further ones are reset.
         idle_s: A connection that is silent for so long between requests is closed.
     """
@@ -56,6 +57,7 @@ class MockSettings(Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
     key: str | None = None
     models: tuple[str, ...] = ()
+    region: str | None = None
     seed: Seed = 0
     behaviour: Behaviour = Behaviour()
     failures: Failures = Failures()

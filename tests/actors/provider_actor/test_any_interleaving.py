@@ -54,7 +54,7 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 
         @initialize(domain=st.sampled_from([None, "host"]))
         def build(self, domain: str | None) -> None:
-            self.domain = None if domain is None else f"domain {domain}"
+            self.domain = None if domain is None else f"domain {domain} of p"
             self.house = House(
                 spec("p", "m0"),
                 spec("p", "m1", free_quota=FreeQuota(QUOTA)),

@@ -63,7 +63,7 @@ def test_one_attempt_gives_each_scope_its_own_verdict(
     house = two(failure_domain="host")
     house.attempt(error)
     assert counted(house).get("p/m0") == endpoint
-    assert counted(house).get("domain host") == domain
+    assert counted(house).get("domain host of p") == domain
     assert len(house.of(PermitReleased)) == 2
 
 
@@ -246,7 +246,7 @@ def check_checks(module: ModuleType) -> None:
     for _ in range(2):
         house.ref.tell(Checked(False, 0.1, CONNECT))
     opened = [event.scope for event in house.of(BreakerMoved) if event.target == "open"]
-    assert opened == ["p/m0", "domain host"], "the host is to blame, not its models"
+    assert opened == ["p/m0", "domain host of p"], "the host is to blame, not its models"
     house.pass_time(4.0)
     house.ref.tell(Checked(False, 0.1, CONNECT))
     assert house.tier[0].shut_why == "open"

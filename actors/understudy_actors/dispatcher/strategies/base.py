@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-import attrs
+from msgspec import Struct
 
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
 from understudy_actors.domain.request import Request
 from understudy_actors.runtime.ports import Stream
 
 
-@attrs.define(eq=False, slots=True)
-class View:
+class View(Struct, eq=False):
     """What a strategy may know beside the candidates.
 
     Attributes:

@@ -18,7 +18,6 @@ from understudy_actors.domain.candidate import Candidate
 
 UNKNOWN_S: Final = 1.0
 """Latency of a tier in which nothing was observed yet."""
-SUCCESS_FLOOR: Final = 0.05
 REFRESH_S: Final = 1.0
 """The median of the peers moves slowly: it is taken again after this long."""
 
@@ -54,7 +53,6 @@ def cost(candidate: Candidate, now: float, output_tokens: float, prior: float, b
     """The cost of giving one more request to `candidate`; the lowest is the best."""
     health = candidate.health
     latency = health.latency_s(now, output_tokens, prior)
-    success = max(SUCCESS_FLOOR, health.success(now))
     load = candidate.in_flight + 1
     queue = load if b == 1.0 else load**b
-    return latency * queue / (success * candidate.spec.weight * candidate.ramp)
+    return latency * queue / (health.success(now) * candidate.spec.weight * candidate.ramp)

@@ -1,0 +1,46 @@
+"""What happens outside the engine in a simulation, as events beside the engine's own."""
+
+from __future__ import annotations
+
+from understudy_actors.domain.events import Event
+
+
+class FaultBegan(Event, frozen=True, kw_only=True, tag="world.fault"):
+    """A fault is in force; `target` says on whom: a provider, `region NAME`, or `all`."""
+
+    fault: str
+    fault_kind: str
+    target: str
+
+
+class FaultEnded(Event, frozen=True, kw_only=True, tag="world.clear"):
+    """A fault is over, its fading included."""
+
+    fault: str
+    fault_kind: str
+    target: str
+
+
+class Quiet(Event, frozen=True, kw_only=True, tag="world.quiet"):
+    """The last fault is over: from now on everything must get well. Absent if one never ends."""
+
+
+class Served(Event, frozen=True, kw_only=True, tag="world.served"):
+    """A simulated provider is done with a request, whether or not anybody still waits for it.
+
+    `ok` says that it did the work; `billed_usd` what it charged, which a ghost success costs too.
+    """
+
+    request_id: str
+    provider: str
+    model: str
+    ok: bool
+    billed_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class RunEnded(Event, frozen=True, kw_only=True, tag="world.end"):
+    """The engine is closed. `progress` is `done`, `deadlock` or `livelock`."""
+
+    progress: str
