@@ -103,11 +103,7 @@ def assemble(
         for index, spec in enumerate(endpoints(config, lookup=lookup, kinds=kinds))
     )
     adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
-    targets = {
-        c.name: _target(c, config, environ, kinds)
-        for c in candidates
-        if isinstance(adapters[c.spec.provider], WireAdapter) and c.spec.enabled
-    }
+    targets = _targets(config, candidates, adapters, environ, kinds)
     trace = Trace()
     contained = Containment(ports.clock, trace)
     wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
@@ -196,7 +192,9 @@ def _provider(
     own = tuple(c for c in candidates if c.spec.provider == name)
 
     def start(begin: Start) -> ProviderActor:
-        return ProviderActor(begin.context, settings, own, flights.permits, gate, begin.snapshot)
+        return ProviderActor(
+            begin.context, settings, own, flights.permits, gate, begin.snapshot, begin.poison
+        )
 
     return ChildSpec(f"provider/{name}", start, max_restarts=5, period_s=30.0)
 
@@ -242,6 +240,21 @@ def _adapter(name: str, config: Config, registry: Registry, kinds: Mapping[str, 
     return registry.get(kind.adapter).make(options)
 
 
+def _targets(
+    config: Config,
+    candidates: tuple[Candidate, ...],
+    adapters: Mapping[str, Adapter],
+    environ: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+) -> dict[str, Target]:
+    """Where each endpoint is that is reached over HTTP. A disabled one needs no key."""
+    return {
+        c.name: _target(c, config, environ, kinds)
+        for c in candidates
+        if isinstance(adapters[c.spec.provider], WireAdapter) and c.spec.enabled
+    }
+
+
 def _target(
     candidate: Candidate,
     config: Config,
@@ -263,7 +276,7 @@ def _target(
 
 
 def _unused(candidate: Candidate) -> Target:
-    """A disabled provider needs no key: nothing is ever sent to it."""
+    """A disabled provider's: nothing is ever sent to it."""
     spec = candidate.spec
     return Target(provider=spec.provider, model=spec.model, base_url="")
 

@@ -10,7 +10,7 @@ from understudy.adapters.base import Reply
 from understudy.assembly import Parts
 from understudy.choice import Choice, Fallback, choice_of
 from understudy.controls import Controls, error_class
-from understudy.inspection import TestReport, try_out
+from understudy.inspection import TestReport, check_all, try_out
 from understudy.listening import EventStream
 from understudy.reports import ProviderHealth, StatusReport, health_of, status_of
 from understudy.routing.desk import Desk
@@ -182,6 +182,14 @@ class Engine:
             InvalidRequest: There is no such provider.
         """
         return [await try_out(self._parts, c, timeout_s) for c in self._controls.named(name)]
+
+    async def check(self, *, timeout_s: float = 5.0) -> StatusReport:
+        """Check every provider reached over HTTP once, free of charge; then the status document.
+
+        What was found counts as evidence like that of the checks at an interval.
+        """
+        await check_all(self._parts, timeout_s)
+        return self.status()
 
     # By hand
 

@@ -65,24 +65,39 @@ async def try_out(parts: Parts, candidate: Candidate, timeout_s: float) -> TestR
     )
 
 
+async def check_all(parts: Parts, timeout_s: float) -> None:
+    """Check every enabled provider reached over HTTP, all at once; their actors hear of it."""
+    async with trio.open_nursery() as nursery:
+        for name, provider in parts.config.providers.items():
+            if provider.enabled:
+                nursery.start_soon(_check_and_tell, parts, name, timeout_s)
+
+
 async def keep_checking(parts: Parts, provider: str, config: HealthCheckConfig) -> None:
     """Check one provider at an interval, until cancelled; its actor takes the result."""
     while True:
         await trio.sleep(config.interval_s)
-        checked = await check_once(parts, provider, config.timeout_s)
-        if checked is None:
+        if not await _check_and_tell(parts, provider, config.timeout_s):
             return
-        parts.providers[provider].tell(checked, Lane.RESULTS)
-        if parts.trace.on:
-            parts.trace.emit(
-                HealthChecked(
-                    at_s=parts.ports.clock.now(),
-                    provider=provider,
-                    ok=checked.ok,
-                    elapsed_s=checked.elapsed_s,
-                    error=checked.error.value if checked.error is not None else None,
-                )
+
+
+async def _check_and_tell(parts: Parts, provider: str, timeout_s: float) -> bool:
+    """Check a provider and tell its actor; False if there is nothing to check."""
+    checked = await check_once(parts, provider, timeout_s)
+    if checked is None:
+        return False
+    parts.providers[provider].tell(checked, Lane.RESULTS)
+    if parts.trace.on:
+        parts.trace.emit(
+            HealthChecked(
+                at_s=parts.ports.clock.now(),
+                provider=provider,
+                ok=checked.ok,
+                elapsed_s=checked.elapsed_s,
+                error=checked.error.value if checked.error is not None else None,
             )
+        )
+    return True
 
 
 async def check_once(parts: Parts, provider: str, timeout_s: float) -> Checked | None:

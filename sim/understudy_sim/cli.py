@@ -13,7 +13,8 @@ from understudy.cli.output import console, emit
 
 if TYPE_CHECKING:
     from understudy_sim.demo.play import Scenario
-    from understudy_sim.mock import MockSettings
+    from understudy_sim.faults import Schedule
+    from understudy_sim.mock import Behaviour, MockSettings
 
 
 def demo(
@@ -109,21 +110,8 @@ def mock(
     """
     import trio
 
-    from understudy_sim.faults import load_schedule
-    from understudy_sim.mock import Behaviour, MockSettings
-    from understudy_sim.reading import Refused
+    from understudy_sim.mock import MockSettings
 
-    given: dict[str, Any] = {"latency_sigma": spread, "tokens_per_s": tokens_per_s}
-    if latency is not None:
-        given["latency_s"] = duration_s(latency, "--latency")
-    if reply is not None:
-        given["reply"] = reply
-    faults: dict[str, Any] = {}
-    if schedule is not None:
-        try:
-            faults["schedule"] = load_schedule(schedule)
-        except Refused as error:
-            raise typer.BadParameter(str(error), param_hint="--schedule") from None
     settings = MockSettings(
         provider=name,
         host=host,
@@ -131,14 +119,39 @@ def mock(
         key=_key(key_env),
         models=tuple(model or ()),
         seed=seed,
-        behaviour=Behaviour(**given),
-        **faults,
+        behaviour=_behaviour(latency, spread, tokens_per_s, reply),
+        schedule=_schedule(schedule),
     )
     try:
         trio.run(_serve, settings, as_json)
     except OSError as error:
         why = f"{error.strerror or error}; choose another --port"
         raise OSError(error.errno, why, f"{host}:{port}") from None
+
+
+def _behaviour(
+    latency: str | None, spread: float, tokens_per_s: float | None, reply: str | None
+) -> Behaviour:
+    from understudy_sim.mock import Behaviour
+
+    given: dict[str, Any] = {"latency_sigma": spread, "tokens_per_s": tokens_per_s}
+    if latency is not None:
+        given["latency_s"] = duration_s(latency, "--latency")
+    if reply is not None:
+        given["reply"] = reply
+    return Behaviour(**given)
+
+
+def _schedule(path: Path | None) -> Schedule:
+    from understudy_sim.faults import Schedule, load_schedule
+    from understudy_sim.reading import Refused
+
+    if path is None:
+        return Schedule()
+    try:
+        return load_schedule(path)
+    except Refused as error:
+        raise typer.BadParameter(str(error), param_hint="--schedule") from None
 
 
 def _key(variable: str | None) -> str | None:

@@ -224,8 +224,9 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "desk",
         "only successes have an outcome",
-        "            self._end(flight, status, result)\n",
-        "            if result is not None:\n                self._end(flight, status, result)\n",
+        "            self._end(flight, status, result, retry_at)\n",
+        "            if result is not None:\n"
+        "                self._end(flight, status, result, retry_at)\n",
         _passing_refusals_on,
     ),
     (

@@ -29,6 +29,7 @@ from tests.actors.provider_actor.test_scopes import (
     check_release,
     check_reports,
     check_restart,
+    check_twice,
 )
 from tests.actors.provider_actor.test_time import (
     check_free_calls,
@@ -109,6 +110,7 @@ OF_PROVIDER: Final[tuple[Check, ...]] = (
     check_restart,
     check_free_calls,
     check_reports,
+    check_twice,
     check_checks,
     check_domain,
     check_account,
@@ -189,7 +191,7 @@ MUTANTS: Final = [
     ),
     *_in(
         "dispatcher.strategies.score",
-        ("failures attract", "/ (success * candidate", "/ ((2 - success) * candidate"),
+        ("failures attract", "/ (health.success(now) *", "/ ((2 - health.success(now)) *"),
     ),
     *_in(
         "dispatcher.strategies.shares",
@@ -257,8 +259,8 @@ MUTANTS: Final = [
         ("nobody knows of the pick", "decision.ranked[0].picked = self._picks", "pass"),
         (
             "suited or not",
-            "degraded, candidate.index in unsuited, priority",
-            "degraded, False, priority",
+            "unsuited is not None and candidate.index in unsuited",
+            "False",
         ),
         (
             "one law broken is none",

@@ -154,6 +154,7 @@ class BreakerMoved(Event, frozen=True, kw_only=True, tag="br.transition"):
     until: float | None = None
     exponent: int = 0
     retry_after: float | None = None
+    request: str | None = None
 
 
 class BreakerCounted(Event, frozen=True, kw_only=True, tag="br.counted"):
@@ -179,6 +180,7 @@ class HoldSet(Event, frozen=True, kw_only=True, tag="hold.set"):
     scope: str
     until: float
     why: str
+    request: str | None = None
 
 
 class HoldCleared(Event, frozen=True, kw_only=True, tag="hold.cleared"):
@@ -209,6 +211,7 @@ class LimitSet(Event, frozen=True, kw_only=True, tag="limit.set"):
 
     endpoint: str
     limit: float
+    request: str | None = None
 
 
 class ScoreSet(Event, frozen=True, kw_only=True, tag="score.set"):

@@ -100,8 +100,9 @@ class Account:
         holds, scope = (
             (self.holds, self.name) if endpoint is None else (endpoint.holds, endpoint.name)
         )
+        before = holds.of(kind)
         hold = holds.set(now, kind, until, dispatched_at=dispatched_at)
-        if hold is not None:
+        if hold is not None and hold is not before:
             self.tell.held(now, scope, hold)
 
     def changed(self, now: float) -> None:

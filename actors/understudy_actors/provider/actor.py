@@ -50,6 +50,7 @@ class ProviderActor:
         permits: Mapping[int, Permit],
         notify: Callable[[Candidate], None],
         snapshot: ProviderSnapshot | None = None,
+        poison: object = None,
     ) -> None:
         """Build it fresh, or from what an earlier incarnation saved.
 
@@ -61,6 +62,8 @@ class ProviderActor:
                 provider are owed to it still, in whatever generation they were taken.
             notify: Called with a candidate when what decides about its admission changed.
             snapshot: What the last incarnation saved.
+            poison: The message whose turn took the last incarnation down. A settlement is closed in
+                the trace; it counts for nobody, since its turn was not finished.
         """
         self._now, self._wall = context.now, context.wall
         self._trace = context.trace
@@ -69,6 +72,7 @@ class ProviderActor:
         self._endpoints = account.endpoints
         self._holds = account.holds
         self._domain = account.domain
+        self._tell = account.tell
         self._owed: dict[int, Permit] = {}
         self._check: Checked | None = None
         self._checked_at: float | None = None
@@ -86,14 +90,18 @@ class ProviderActor:
         }
         if context.incarnation > 1:
             self._restore(snapshot, permits)
+            if isinstance(poison, Settle):
+                self._close(poison.permit)
         account.changed(self._now())
 
     def receive(self, message: Any) -> Any:
         """One turn."""
+        self._tell.cause = None
         return self._turns[type(message)](message)
 
     def _admit(self, message: Admit) -> Permit | Refusal:
         now = self._now()
+        self._tell.cause = message.request
         endpoint = self._endpoints[message.endpoint]
         concurrency, breaker, domain = endpoint.concurrency, endpoint.breaker, self._domain
         refusal = (
@@ -123,6 +131,7 @@ class ProviderActor:
             domain_generation,
             domain is not None and domain.is_probe(attempt),
             endpoint.free is not None and endpoint.free.take(self._wall()),
+            message.request,
         )
         self._owed[attempt] = permit
         endpoint.candidate.in_flight = load
@@ -131,7 +140,7 @@ class ProviderActor:
         if load >= concurrency.capacity:
             self._notify(endpoint.candidate)
         if self._trace.fine:
-            self._account.tell.taken(now, endpoint, permit)
+            self._tell.taken(now, endpoint, permit)
         return permit
 
     def _refused(self, endpoint: Endpoint, now: float) -> None:
@@ -147,6 +156,7 @@ class ProviderActor:
     def _settle(self, message: Settle) -> None:
         now = self._now()
         permit = message.permit
+        self._tell.cause = permit.request
         endpoint = self._endpoints[permit.endpoint]
         if self._owed.pop(permit.attempt, None) is not None:
             endpoint.concurrency.ended()
@@ -220,6 +230,12 @@ class ProviderActor:
             status.describe(endpoint, self._holds, now, self._check, self._checked_at)
             for endpoint in self._endpoints.values()
         ]
+
+    def _close(self, permit: Permit) -> None:
+        """Tell that a permit is back whose settlement was lost to a crash."""
+        if self._tell.fine:
+            endpoint, nothing = self._endpoints[permit.endpoint], Verdict.NEUTRAL
+            self._tell.released(self._now(), endpoint, permit, nothing, nothing)
 
     def _restore(self, snapshot: ProviderSnapshot | None, permits: Mapping[int, Permit]) -> None:
         own = {n: permit for n, permit in permits.items() if permit.endpoint in self._endpoints}

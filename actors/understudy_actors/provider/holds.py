@@ -135,6 +135,8 @@ class Holds:
         stated = until is not None and dispatched_at is not None
         end = self._end(now, kind, until, origin)
         held = self._held.get(kind)
+        if held is None and end <= now:
+            return None
         if held is not None and end <= held.until and not (stated and origin > held.origin):
             return held
         hold = self._held[kind] = Hold(kind, end, why or kind.value, origin)
@@ -211,6 +213,10 @@ class Holds:
         for hold in sorted(over, key=lambda hold: hold.until):
             del self._held[hold.kind]
             self.ended.append(hold)
+
+    def of(self, kind: HoldKind) -> Hold | None:
+        """The hold of one kind, over or not."""
+        return self._held.get(kind)
 
     @property
     def idle(self) -> bool:

@@ -10,6 +10,7 @@ from understudy_actors.domain.outcome import POLICY, ErrorClass, HoldKind, Scope
 from understudy_actors.provider.account import Account
 from understudy_actors.provider.endpoint import Endpoint
 from understudy_actors.provider.messages import Settle
+from understudy_actors.provider.transitions import State
 
 _OK, _FAIL, _NEUTRAL, _VOID = Verdict.OK, Verdict.FAIL, Verdict.NEUTRAL, Verdict.VOID
 
@@ -29,7 +30,7 @@ def judge(account: Account, endpoint: Endpoint, message: Settle, now: float, wal
     attempt, retry_after_s = permit.attempt, message.retry_after_s
     heard = endpoint.breaker.release(now, attempt, permit.generation, own, retry_after_s, elapsed_s)
     fine = tell.fine
-    if fine:
+    if fine and endpoint.breaker.state is not State.DISABLED:
         tell.counted(now, endpoint.name, attempt, permit.generation, own, heard)
     if domain is not None:
         heard = domain.release(now, attempt, permit.domain_generation, wide, None, elapsed_s)
@@ -60,8 +61,8 @@ def _observe(
     fine = account.tell.fine
     before = (health.success(now), health.latency_s(now, 0.0, 1.0)) if fine else None
     guard = account.settings.guard
-    if guard is not None:
-        candidate = endpoint.candidate
+    candidate = endpoint.candidate
+    if guard is not None and (verdict is _FAIL or candidate.guard_tokens < guard.cap):
         candidate.guard_tokens = guard.after(candidate.guard_tokens, verdict)
     if verdict is _OK:
         health.on_ok(now, wall, elapsed_s, message.first_token_s, message.output_tokens)

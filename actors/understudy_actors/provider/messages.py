@@ -19,6 +19,7 @@ class Admit(Struct, frozen=True, gc=False):
     attempt: int
     endpoint: str
     timeout_s: float
+    request: str | None = None
 
 
 class Permit(Struct, frozen=True, gc=False):
@@ -38,6 +39,7 @@ class Permit(Struct, frozen=True, gc=False):
     domain_generation: int = -1
     domain_probe: bool = False
     free: bool = False
+    request: str | None = None
 
 
 class Settle(Struct, frozen=True, gc=False):

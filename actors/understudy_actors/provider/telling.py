@@ -25,12 +25,17 @@ from understudy_actors.runtime.trace import Trace
 
 
 class Telling:
-    """Emits one provider's events."""
+    """Emits one provider's events.
 
-    __slots__ = ("_domain", "_trace")
+    Attributes:
+        cause: The request whose attempt brings about what is told; None for time and by hand.
+    """
+
+    __slots__ = ("_domain", "_trace", "cause")
 
     def __init__(self, trace: Trace, provider: str, domain: str | None) -> None:
         self._trace = trace
+        self.cause: str | None = None
         # Each provider that shares the domain has a view, and a breaker, of its own.
         self._domain = f"domain {domain} of {provider}"
 
@@ -150,12 +155,16 @@ class Telling:
         """An endpoint's concurrency limit was cut, or restarted."""
         if self._trace.on:
             limit = endpoint.concurrency.limit
-            self._trace.emit(LimitSet(at_s=now, endpoint=endpoint.name, limit=limit))
+            self._trace.emit(
+                LimitSet(at_s=now, endpoint=endpoint.name, limit=limit, request=self.cause)
+            )
 
     def held(self, now: float, scope: str, hold: Hold) -> None:
         """A hold was set."""
         if self._trace.on:
-            self._trace.emit(HoldSet(at_s=now, scope=scope, until=hold.until, why=hold.why))
+            self._trace.emit(
+                HoldSet(at_s=now, scope=scope, until=hold.until, why=hold.why, request=self.cause)
+            )
 
     def cleared(self, now: float, scope: str, hold: Hold, how: str) -> None:
         """A hold ended."""
@@ -196,5 +205,6 @@ class Telling:
                     until=move.until,
                     exponent=move.exponent,
                     retry_after=move.retry_after,
+                    request=self.cause,
                 )
             )

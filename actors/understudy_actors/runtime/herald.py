@@ -87,9 +87,7 @@ class Herald:
 
     def waited(self, ask: int, how: str) -> None:
         """A wait for its reply is over."""
-        self._trace.emit_fine(
-            AskClosed(at_s=self._clock.now(), actor=self._name, ask=ask, how=how)
-        )
+        self._trace.emit_fine(AskClosed(at_s=self._clock.now(), actor=self._name, ask=ask, how=how))
 
     def dead_letter(self, message: Any, why: str) -> None:
         """`message` found nobody."""

@@ -12,7 +12,6 @@ from understudy.cli.options import AsJson, ConfigFile, duration_s
 from understudy.cli.output import console, emit
 
 if TYPE_CHECKING:
-    from understudy.engine import Engine
     from understudy.reports import StatusReport
 
 
@@ -42,28 +41,7 @@ def status(
 
 async def _look(config: Path | None, timeout_s: float) -> StatusReport:
     async with opened(config) as engine:
-        await check_all(engine, timeout_s)
-        return engine.status()
-
-
-async def check_all(engine: Engine, timeout_s: float) -> None:
-    """Check every provider reached over HTTP, all at once; their actors take the results."""
-    import trio
-
-    from understudy.inspection import check_once
-    from understudy_actors.runtime.mailbox import Lane
-
-    parts = engine._parts
-
-    async def check(name: str) -> None:
-        checked = await check_once(parts, name, timeout_s)
-        if checked is not None:
-            parts.providers[name].tell(checked, Lane.RESULTS)
-
-    async with trio.open_nursery() as nursery:
-        for name, provider in parts.config.providers.items():
-            if provider.enabled:
-                nursery.start_soon(check, name)
+        return await engine.check(timeout_s=timeout_s)
 
 
 def _fallback(report: StatusReport) -> str:

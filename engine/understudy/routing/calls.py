@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from msgspec.structs import replace
 
 from understudy.adapters.base import CallAdapter, Reply, Target, WireAdapter
@@ -45,8 +47,8 @@ def in_process(adapter: CallAdapter, model: str) -> Call:
     """A call that never leaves this process."""
     answer = adapter.call
 
-    async def call(candidate: Candidate, request: Request) -> Reply:  # noqa: ARG001
-        return await answer(request, model)
+    def call(candidate: Candidate, request: Request) -> Awaitable[Reply]:  # noqa: ARG001
+        return answer(request, model)
 
     return call
 

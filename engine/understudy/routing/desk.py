@@ -81,6 +81,7 @@ class Desk:
         return flight
 
     def stamp(self, request: Request) -> Flight:
+        """Validate a request, and give it an id and a deadline."""
         now = self._clock.now()
         identity = getattr(request, "id", None) or self._ids.request_id()
         try:

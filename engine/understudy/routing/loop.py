@@ -61,7 +61,7 @@ async def serve(
     Raises:
         UnderstudyError: Nobody answered; see `endings`.
     """
-    decision: Decision = await _ask(wiring, flight, Rank(flight))
+    decision = await _rank(wiring, flight)
     try:
         while True:
             if wiring.trace.fine:
@@ -150,7 +150,7 @@ def _seat(
         number = wiring.flights.next_attempt()
         try:
             answer: Permit | Refusal = wiring.providers[candidate.index].ask_now(
-                Admit(number, candidate.name, timeout_s)
+                Admit(number, candidate.name, timeout_s, flight.id)
             )
         except ActorError as error:
             answer = Refusal(error.retry_at, f"its actor is {error.why}")

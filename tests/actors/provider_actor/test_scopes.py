@@ -202,6 +202,23 @@ def test_a_crash_before_anything_was_saved_is_survived_too() -> None:
     assert [c.refusal(house.now) for c in house.tier] == [None, None]
 
 
+def check_twice(module: ModuleType) -> None:
+    """Raise if a permit that is given back twice counts twice."""
+    house = House(module=module)
+    permit, other = house.lend(), house.lend()
+    house.settle(permit, ErrorClass.SERVER)
+    before = len(house.events)
+    house.settle(permit, ErrorClass.SERVER)  # a second failure would open the breaker
+    assert len(house.events) == before
+    assert house.tier[0].in_flight == 1
+    house.settle(other)
+    assert house.tier[0].in_flight == 0
+
+
+def test_a_permit_that_is_given_back_twice_counts_once() -> None:
+    check_twice(actor)
+
+
 def check_reports(module: ModuleType) -> None:
     """Raise unless what callers report counts like attempts of our own."""
     house = two(module, failure_domain="host")
