@@ -335,8 +335,8 @@ MUTANTS: Final = [
         ("the limit never restarts", "endpoint.concurrency.restart()", "pass"),
         (
             "the slot's end is not told",
-            "        emit(\n            SlotFreed(",
-            "        bool(\n            SlotFreed(",
+            "emit(SlotFreed(",
+            "bool(SlotFreed(",
         ),
     ),
     *_in(

@@ -46,66 +46,41 @@ class Telling:
 
     def taken(self, now: float, endpoint: Endpoint, permit: Permit) -> None:
         """A permit was lent, and a slot with it."""
-        emit = self._trace.emit_fine
-        emit(
-            PermitTaken(
-                at_s=now,
-                permit=permit.attempt,
-                scope=endpoint.name,
-                generation=permit.generation,
-                probe=permit.probe,
-            )
-        )
-        if permit.domain_generation >= 0:
+        emit, attempt = self._trace.emit_fine, permit.attempt
+        for scope, generation, probe in self._scopes(endpoint, permit):
             emit(
                 PermitTaken(
-                    at_s=now,
-                    permit=permit.attempt,
-                    scope=self._domain,
-                    generation=permit.domain_generation,
-                    probe=permit.domain_probe,
+                    at_s=now, permit=attempt, scope=scope, generation=generation, probe=probe
                 )
             )
-        emit(
-            SlotTaken(
-                at_s=now, endpoint=endpoint.name, permit=permit.attempt, in_flight=permit.load
-            )
-        )
+        emit(SlotTaken(at_s=now, endpoint=endpoint.name, permit=attempt, in_flight=permit.load))
 
     def released(
         self, now: float, endpoint: Endpoint, permit: Permit, own: Verdict, wide: Verdict
     ) -> None:
-        """A permit came back with its endpoint's verdict and its domain's, and the slot with it."""
-        emit = self._trace.emit_fine
-        emit(
-            PermitReleased(
-                at_s=now,
-                permit=permit.attempt,
-                scope=endpoint.name,
-                generation=permit.generation,
-                verdict=own.value,
-                probe=permit.probe,
-            )
-        )
-        if permit.domain_generation >= 0:
+        """A permit came back with a verdict for each scope, and its slot with it."""
+        emit, attempt = self._trace.emit_fine, permit.attempt
+        scopes = self._scopes(endpoint, permit)
+        for verdict, (scope, generation, probe) in zip((own, wide), scopes, strict=False):
             emit(
                 PermitReleased(
                     at_s=now,
-                    permit=permit.attempt,
-                    scope=self._domain,
-                    generation=permit.domain_generation,
-                    verdict=wide.value,
-                    probe=permit.domain_probe,
+                    permit=attempt,
+                    scope=scope,
+                    generation=generation,
+                    verdict=verdict.value,
+                    probe=probe,
                 )
             )
-        emit(
-            SlotFreed(
-                at_s=now,
-                endpoint=endpoint.name,
-                permit=permit.attempt,
-                in_flight=endpoint.concurrency.in_flight,
-            )
-        )
+        in_flight = endpoint.concurrency.in_flight
+        emit(SlotFreed(at_s=now, endpoint=endpoint.name, permit=attempt, in_flight=in_flight))
+
+    def _scopes(self, endpoint: Endpoint, permit: Permit) -> list[tuple[str, int, bool]]:
+        """The breakers that a permit is from: the endpoint's, and the domain's if there is one."""
+        scopes = [(endpoint.name, permit.generation, permit.probe)]
+        if permit.domain_generation >= 0:
+            scopes.append((self._domain, permit.domain_generation, permit.domain_probe))
+        return scopes
 
     def counted(
         self,
