@@ -31,7 +31,7 @@ from understudy.listening import EventStream
 from understudy.ports import Ports
 from understudy.prices import lookup
 from understudy.routing.calls import in_process, over_wire
-from understudy.routing.explain import Records
+from understudy.routing.explain import KEPT_MAX, Records
 from understudy.routing.wiring import Call, Flights, Wiring
 from understudy.telemetry.containment import Containment
 from understudy.transport.http import Transport
@@ -138,7 +138,7 @@ def assemble(
         adapters=adapters,
         targets=targets,
         wiring=wiring,
-        records=Records(),
+        records=Records(KEPT_MAX if config.monitoring else 0),
     )
 
 

@@ -96,12 +96,13 @@ class open_engine:
             with trio.CancelScope(shield=True):
                 await transport.aclose()
             raise
-        log_to_stderr(parts.trace, config.log)
+        if config.monitoring:
+            log_to_stderr(parts.trace, config.log)
         self._nursery_manager = trio.open_nursery()
         nursery = self._nursery = await self._nursery_manager.__aenter__()
         nursery.start_soon(parts.wheel.run, parts.ports.clock, name="understudy timers")
         for name, provider in config.providers.items():
-            if provider.health_check is not None and provider.enabled:
+            if config.monitoring and provider.health_check is not None and provider.enabled:
                 nursery.start_soon(
                     keep_checking, parts, name, provider.health_check, name=f"check {name}"
                 )

@@ -316,6 +316,17 @@ async def test_a_wait_for_a_slot_ends_by_the_deadline() -> None:
         assert engine.status().waiting == 0
 
 
+async def test_who_leaves_while_waiting_for_a_slot_leaves_the_line() -> None:
+    config = ordered("a", providers={"a": {"concurrency": 1}})
+    async with house(config, a=Script(10.0)) as (engine, _), trio.open_nursery() as nursery:
+        nursery.start_soon(engine.route, HI)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(2) as leaving:
+            await engine.route(HI)
+        assert leaving.cancelled_caught
+        assert engine.status().waiting == 0
+
+
 async def test_a_retry_that_finds_no_slot_waits_for_one() -> None:
     a = Script(ErrorClass.SERVER, 3.0, "yes")
     rule = {"jitter": "none", "base": 1}

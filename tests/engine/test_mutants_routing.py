@@ -170,7 +170,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "the queue is not left",
         "    finally:\n        if flight.ticket:\n            wiring.dispatcher.tell(Left(flight))",
         "    finally:\n        pass",
-        failover.test_a_wait_for_a_slot_ends_by_the_deadline,
+        failover.test_who_leaves_while_waiting_for_a_slot_leaves_the_line,
     ),
     (
         "loop",

@@ -131,6 +131,7 @@ class PermitTaken(Event, frozen=True, kw_only=True, tag="permit.taken"):
     scope: str
     generation: int
     probe: bool = False
+    request: str | None = None
 
 
 class PermitReleased(Event, frozen=True, kw_only=True, tag="permit.released"):
@@ -141,6 +142,7 @@ class PermitReleased(Event, frozen=True, kw_only=True, tag="permit.released"):
     generation: int
     verdict: str
     probe: bool = False
+    request: str | None = None
 
 
 class BreakerMoved(Event, frozen=True, kw_only=True, tag="br.transition"):
@@ -164,6 +166,7 @@ class BreakerCounted(Event, frozen=True, kw_only=True, tag="br.counted"):
     permit: int
     generation: int
     verdict: str
+    request: str | None = None
 
 
 class BreakerStale(Event, frozen=True, kw_only=True, tag="br.stale"):
@@ -172,6 +175,7 @@ class BreakerStale(Event, frozen=True, kw_only=True, tag="br.stale"):
     scope: str
     permit: int
     generation: int
+    request: str | None = None
 
 
 class HoldSet(Event, frozen=True, kw_only=True, tag="hold.set"):
@@ -196,6 +200,7 @@ class SlotTaken(Event, frozen=True, kw_only=True, tag="slot.taken"):
     endpoint: str
     permit: int
     in_flight: int
+    request: str | None = None
 
 
 class SlotFreed(Event, frozen=True, kw_only=True, tag="slot.freed"):
@@ -204,6 +209,7 @@ class SlotFreed(Event, frozen=True, kw_only=True, tag="slot.freed"):
     endpoint: str
     permit: int
     in_flight: int
+    request: str | None = None
 
 
 class LimitSet(Event, frozen=True, kw_only=True, tag="limit.set"):
@@ -226,6 +232,7 @@ class ScoreSet(Event, frozen=True, kw_only=True, tag="score.set"):
     latency_s: float
     success_before: float | None = None
     latency_before_s: float | None = None
+    request: str | None = None
 
 
 class ActorStarted(Event, frozen=True, kw_only=True, tag="actor.start"):

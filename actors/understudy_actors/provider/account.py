@@ -102,6 +102,7 @@ class Account:
         )
         before = holds.of(kind)
         hold = holds.set(now, kind, until, dispatched_at=dispatched_at)
+        self.tell.ended(now, scope, holds)  # first: one of the same kind may have ended just now
         if hold is not None and hold is not before:
             self.tell.held(now, scope, hold)
 

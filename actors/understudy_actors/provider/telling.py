@@ -50,10 +50,17 @@ class Telling:
         for scope, generation, probe in self._scopes(endpoint, permit):
             emit(
                 PermitTaken(
-                    at_s=now, permit=attempt, scope=scope, generation=generation, probe=probe
+                    at_s=now,
+                    permit=attempt,
+                    scope=scope,
+                    generation=generation,
+                    probe=probe,
+                    request=self.cause,
                 )
             )
-        emit(SlotTaken(at_s=now, endpoint=endpoint.name, permit=attempt, in_flight=permit.load))
+        name, cause = endpoint.name, self.cause
+        load = permit.load
+        emit(SlotTaken(at_s=now, endpoint=name, permit=attempt, in_flight=load, request=cause))
 
     def released(
         self, now: float, endpoint: Endpoint, permit: Permit, own: Verdict, wide: Verdict
@@ -70,10 +77,12 @@ class Telling:
                     generation=generation,
                     verdict=verdict.value,
                     probe=probe,
+                    request=self.cause,
                 )
             )
-        in_flight = endpoint.concurrency.in_flight
-        emit(SlotFreed(at_s=now, endpoint=endpoint.name, permit=attempt, in_flight=in_flight))
+        name, cause = endpoint.name, self.cause
+        load = endpoint.concurrency.in_flight
+        emit(SlotFreed(at_s=now, endpoint=name, permit=attempt, in_flight=load, request=cause))
 
     def _scopes(self, endpoint: Endpoint, permit: Permit) -> list[tuple[str, int, bool]]:
         """The breakers that a permit is from: the endpoint's, and the domain's if there is one."""
@@ -95,7 +104,13 @@ class Telling:
         scope = self._domain if endpoint is None else endpoint
         if not heard:
             self._trace.emit_fine(
-                BreakerStale(at_s=now, scope=scope, permit=permit, generation=generation)
+                BreakerStale(
+                    at_s=now,
+                    scope=scope,
+                    permit=permit,
+                    generation=generation,
+                    request=self.cause,
+                )
             )
         elif verdict is Verdict.OK or verdict is Verdict.FAIL:
             self._trace.emit_fine(
@@ -105,6 +120,7 @@ class Telling:
                     permit=permit,
                     generation=generation,
                     verdict=verdict.value,
+                    request=self.cause,
                 )
             )
 
@@ -123,6 +139,7 @@ class Telling:
                 latency_s=health.latency_s(now, 0.0, 1.0),
                 success_before=success_before,
                 latency_before_s=latency_before_s,
+                request=self.cause,
             )
         )
 

@@ -97,7 +97,7 @@ VARIABLES: Final = (
     Variable(
         "UNDERSTUDY_MONITORING",
         "on, off",
-        "Whether health statistics are kept.",
+        "Whether there are health checks, log lines and explain records.",
         "monitoring",
         _flag("monitoring"),
     ),

@@ -42,7 +42,7 @@ class Config(Section, frozen=True, kw_only=True):
         deadline: Limit over everything a request does, waits included.
         max_attempts: Attempts of one request at most, all providers together.
         fallback: False asks the first choice only.
-        monitoring: False keeps no health statistics beyond what routing itself needs.
+        monitoring: False makes no health checks, writes no log and keeps no explain records.
         reroute_refused_content: True asks another provider when one refuses the content.
         queue_capacity: How many requests may wait for a slot.
         retry: Retries on the same provider.

@@ -46,8 +46,9 @@ _Record: TypeAlias = tuple[Flight, str, str | None, str, str | None, float]
 
 @attrs.define(eq=False, slots=True)
 class Records:
-    """The last `KEPT_MAX` requests, by id. Records are turned into explanations when asked for."""
+    """The last requests, at most `kept_max`, by id; explained when somebody asks."""
 
+    kept_max: int = KEPT_MAX
     _kept: OrderedDict[str, _Record] = attrs.Factory(OrderedDict)
 
     def keep(self, flight: Flight, outcome: str, served_by: str | None, now: float) -> None:
@@ -55,7 +56,7 @@ class Records:
         request = flight.request
         self._kept[flight.id] = (flight, request.operation, request.model, outcome, served_by, now)
         flight.forget()
-        if len(self._kept) > KEPT_MAX:
+        if len(self._kept) > self.kept_max:
             self._kept.popitem(last=False)
 
     def explain(self, request_id: str) -> Explanation | None:

@@ -224,20 +224,27 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
     except ActorStopped:
         raise shutting_down() from None
     except DeadlineExceeded:
-        if until >= flight.deadline:
-            raise _unserved(flight, decision, wiring.clock.now(), NO_SLOT_IN_TIME) from None
         wiring.dispatcher.tell(Left(flight))
     except ActorDied:
         flight.ticket = 0  # the queue went with the dispatcher: stand in line anew
-    flight.wait_s += wiring.clock.now() - now
+    began, now = now, wiring.clock.now()
+    flight.wait_s += now - began
+    if now >= flight.deadline:
+        _look_again(flight, decision, now)
+        raise _unserved(flight, decision, now, NO_SLOT_IN_TIME)
     if retry and not flight.fallback:
-        return _again(decision, decision.ranked[0], wiring.clock.now())
+        return _again(decision, decision.ranked[0], now)
     again = await _rank(wiring, flight)
-    if again.at_s >= flight.deadline:
-        raise _unserved(flight, again, again.at_s, NO_SLOT_IN_TIME)
     if again.ranked or again.can_wait or not retry:
         return again
     return _again(decision, decision.ranked[0], again.at_s)
+
+
+def _look_again(flight: Flight, decision: Decision, now: float) -> None:
+    """What a decision says about the ends of gates is as old as the wait that followed it."""
+    waits = (c for c in decision.route.candidates if c.name in decision.left_out)
+    ends = [c.shut_until for c in waits if now < c.shut_until < math.inf and c not in flight.tried]
+    decision.retry_at = min(ends, default=None)
 
 
 def _again(before: Decision, candidate: Candidate, now: float) -> Decision:
