@@ -1,4 +1,4 @@
-"""Every decision and state change, as one typed event (RESILIENCE.md §7.1).
+"""Every decision and state change, as one typed event.
 
 Logs, the explain record, status and the simulator's checkers all read these. They hold only short
 strings and numbers: no prompt, no key, no exception text from outside our own vocabulary.

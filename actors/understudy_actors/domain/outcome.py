@@ -1,7 +1,7 @@
 """How an attempt may end, and what each end means for the provider and for the request.
 
 An adapter turns a response into an `ErrorClass` (with rules that are data, beside the adapter).
-`POLICY` says what follows. The table is RESILIENCE.md §1.3 with the classes of WIRE.md §1.1.
+`POLICY` says what follows from it, for the provider and for the request.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Policy(Struct, frozen=True):
     """What follows from an error class.
 
     Attributes:
-        verdict: For the scope named here; wider and narrower ones follow RESILIENCE.md §1.6.
+        verdict: For the scope named here; a wider one hears OK if any response arrived,
+            a narrower one nothing.
         scope: Who is to blame.
         here: May the same endpoint be asked again within the request?
         elsewhere: May another one be asked?

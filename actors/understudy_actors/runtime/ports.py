@@ -1,6 +1,6 @@
 """The ports through which the core meets the world: clock, timers, randomness, ids.
 
-(The fourth of DESIGN's ports, transport, belongs to the engine: the core sends no bytes.)
+(A fourth, the transport, belongs to the engine: the core sends no bytes.)
 Production binds them to the OS, a simulation to a seeded world; nothing else may tell the time
 or draw a number.
 """
