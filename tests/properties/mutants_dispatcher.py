@@ -341,6 +341,18 @@ MUTANTS: Final = [
     ),
     *_in(
         "provider.account",
+        (
+            "the end of a wide hold reaches one",
+            "            not self._wide\n",
+            "            True\n",
+        ),
+        ("a wide hold reaches one", "            and self.holds.idle\n", ""),
+        ("others are saved as they were", "**self._saved, only.name", "only.name"),
+        (
+            "the timer is only put off",
+            "at = self._timer_at if at is None else min(at, self._timer_at)",
+            "at = self._timer_at",
+        ),
         ("a restart is not saved", "self.save(now)\n        self._set_timer", "self._set_timer"),
         (
             "nobody looks when it is due",
@@ -352,8 +364,8 @@ MUTANTS: Final = [
         ("no new day", "due.append(each.free.renewed_at(now, wall))", "pass"),
         (
             "nobody is told",
-            "            if changed:\n                self._notify(",
-            "            if changed:\n                bool(",
+            "        if changed:\n            self._notify(",
+            "        if changed:\n            bool(",
         ),
         ("holds die with it", "self.holds.restore(snapshot.account, now)", "pass"),
         (

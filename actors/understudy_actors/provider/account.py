@@ -6,7 +6,7 @@ where a `failure_domain` is configured, the domain (breaker).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -15,11 +15,12 @@ from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.outcome import HoldKind
 from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.endpoint import Endpoint, EndpointSnapshot
+from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
 from understudy_actors.provider.messages import Permit, Tick
 from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.provider.telling import Telling
-from understudy_actors.provider.transitions import BreakerSnapshot
+from understudy_actors.provider.transitions import BreakerSnapshot, State
 from understudy_actors.runtime.actor import Context
 from understudy_actors.runtime.ports import TimerHandle
 
@@ -52,8 +53,10 @@ class Account:
     __slots__ = (
         "_context",
         "_notify",
+        "_saved",
         "_timer",
         "_timer_at",
+        "_wide",
         "domain",
         "endpoints",
         "holds",
@@ -76,6 +79,8 @@ class Account:
         self._notify = notify
         self._timer: TimerHandle | None = None
         self._timer_at: float | None = None
+        self._wide = False
+        self._saved: dict[str, EndpointSnapshot] = {}
         self.name = settings.name
         self.settings = settings
         self.endpoints = {c.name: Endpoint.fresh(c, settings, draw) for c in candidates}
@@ -106,33 +111,60 @@ class Account:
         if hold is not None and hold is not before:
             self.tell.held(now, scope, hold)
 
-    def changed(self, now: float) -> None:
+    def changed(self, now: float, only: Endpoint | None = None) -> None:
         """Something changed that others see: make what is due happen, publish, save, set the timer.
 
-        One scope may stand in the way of every endpoint, so all of them are published.
+        A wider scope may stand in the way of every endpoint, so all of them are published, unless
+        it is sure that `only` one is concerned.
         """
+        wall = self._context.wall()
+        if only is not None and self._concerns_no_other():
+            self._show(only, now, wall, ())
+            self.save(now, only)
+            self._set_timer(now, wall, (only,))
+            return
         self.holds.check(now)
         self.tell.ended(now, self.name, self.holds)
         if self.domain is not None:
             self.domain.tick(now)
             self.tell.domain_transitions(self.domain)
         wider = (self.holds.check(now), self.domain.check(now) if self.domain is not None else None)
-        wall = self._context.wall()
+        self._wide = wider != (None, None)
         for endpoint in self.endpoints.values():
-            self.tell.transitions(endpoint, now)
-            changed = endpoint.publish(now, wall, wider)
-            self.tell.ended(now, endpoint.name, endpoint.holds)
-            if changed:
-                self._notify(endpoint.candidate)
+            self._show(endpoint, now, wall, wider)
         self.save(now)
-        self._set_timer(now, wall)
+        self._set_timer(now, wall, self.endpoints.values())
 
-    def save(self, now: float) -> None:
-        """Keep everything for the next incarnation."""
-        self.save_at = now + SAVE_EVERY_S
+    def _concerns_no_other(self) -> bool:
+        """Does no wider scope stand in anybody's way, now or when all were published last?"""
+        domain = self.domain
+        return (
+            not self._wide
+            and self.holds.idle
+            and not self.holds.ended
+            and (domain is None or (domain.state is State.CLOSED and not domain.moves))
+        )
+
+    def _show(
+        self, endpoint: Endpoint, now: float, wall: float, wider: tuple[Refusal | None, ...]
+    ) -> None:
+        """Publish one endpoint, and tell of what happened to it."""
+        self.tell.transitions(endpoint, now)
+        changed = endpoint.publish(now, wall, wider)
+        self.tell.ended(now, endpoint.name, endpoint.holds)
+        if changed:
+            self._notify(endpoint.candidate)
+
+    def save(self, now: float, only: Endpoint | None = None) -> None:
+        """Keep everything for the next incarnation; of the endpoints, `only` one anew."""
+        if only is None:
+            self.save_at = now + SAVE_EVERY_S
+            self._saved = {name: each.snapshot() for name, each in self.endpoints.items()}
+        else:
+            self._saved = {**self._saved, only.name: only.snapshot()}
         self._context.save(
             ProviderSnapshot(
-                {name: each.snapshot() for name, each in self.endpoints.items()},
+                self._saved,
                 self.holds.snapshot(),
                 self.domain.snapshot() if self.domain is not None else None,
             )
@@ -155,16 +187,21 @@ class Account:
         for name, endpoint in self.endpoints.items():
             endpoint.restore(snapshot.endpoints.get(name) if snapshot is not None else None, now)
 
-    def _set_timer(self, now: float, wall: float) -> None:
-        """Make sure that somebody looks when the next thing is due, traffic or not."""
+    def _set_timer(self, now: float, wall: float, endpoints: Collection[Endpoint]) -> None:
+        """Make sure that somebody looks when the next thing is due, traffic or not.
+
+        When only some of the endpoints are looked at, the timer is only ever brought forward.
+        """
         due = [self.holds.next_at(), self.domain.next_at() if self.domain is not None else None]
-        for each in self.endpoints.values():
+        for each in endpoints:
             due += (each.breaker.next_at(), each.holds.next_at())
             if each.candidate.ramp < 1.0:
                 due.append(now + RAMP_STEP_S)
             if each.free is not None:
                 due.append(each.free.renewed_at(now, wall))
         at = min((at for at in due if at is not None and at > now), default=None)
+        if len(endpoints) < len(self.endpoints) and self._timer_at is not None:
+            at = self._timer_at if at is None else min(at, self._timer_at)
         if at != self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()

@@ -136,7 +136,9 @@ class ProviderActor:
         self._owed[attempt] = permit
         endpoint.candidate.in_flight = load
         if permit.probe or permit.domain_probe or proving or permit.free:
-            self._account.changed(now)  # a free call at once: a forgotten one would cost money
+            self._account.changed(
+                now, endpoint
+            )  # a free call at once: a forgotten one would cost money
         if load >= concurrency.capacity:
             self._notify(endpoint.candidate)
         if self._trace.fine:
@@ -151,7 +153,7 @@ class ProviderActor:
             or (domain is not None and domain.moves)
             or endpoint.candidate.refusal(now) is None
         ):
-            self._account.changed(now)
+            self._account.changed(now, endpoint)
 
     def _settle(self, message: Settle) -> None:
         now = self._now()
@@ -177,7 +179,7 @@ class ProviderActor:
             or not self._holds.idle
             or (domain is not None and (domain.moves or domain.state is not _CLOSED))
         ):
-            self._account.changed(now)
+            self._account.changed(now, endpoint)
             return
         was_full = candidate.in_flight >= candidate.limit
         candidate.in_flight = endpoint.concurrency.in_flight

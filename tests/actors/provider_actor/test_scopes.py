@@ -112,8 +112,25 @@ def check_account(module: ModuleType, error: ErrorClass = ErrorClass.AUTH) -> No
     probe = house.lend(1)
     assert isinstance(house.admit(0), Refusal)
     house.settle(probe)
+    assert [c.refusal(house.now) for c in house.tier] == [None, None], "it is proven for all"
     house.attempt(index=0)
     assert house.tier[1].refusal(house.now) is None
+
+
+def check_timers(module: ModuleType) -> None:
+    """Raise unless the earliest of several endpoints' gates opens without any traffic."""
+    house = two(module)
+    house.attempt(ErrorClass.MODEL_NOT_FOUND, index=0)  # for 120 s
+    house.attempt(SERVER, index=1)
+    house.attempt(SERVER, index=1)  # opens it for 4 s
+    house.pass_time(5.0)
+    assert [event.target for event in house.of(BreakerMoved)] == ["open", "half-open"]
+    house.pass_time(116.0)
+    assert house.tier[0].refusal(house.now) is None
+
+
+def test_the_earliest_of_several_gates_opens_without_traffic() -> None:
+    check_timers(actor)
 
 
 @pytest.mark.parametrize("error", [ErrorClass.RATE_LIMIT, ErrorClass.OVERLOADED])
