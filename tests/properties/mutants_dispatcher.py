@@ -29,6 +29,7 @@ from tests.actors.provider_actor.test_scopes import (
     check_release,
     check_reports,
     check_restart,
+    check_timers,
     check_twice,
 )
 from tests.actors.provider_actor.test_time import (
@@ -107,6 +108,7 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
 
 OF_PROVIDER: Final[tuple[Check, ...]] = (
     check_time,
+    check_timers,
     check_restart,
     check_free_calls,
     check_reports,
