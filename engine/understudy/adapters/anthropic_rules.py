@@ -35,6 +35,7 @@ PHRASES: Final = (
         frozenset({400, 403, 429}),
         ("credit balance is too low", "reached your specified api usage limits"),
     ),
+    Phrase(ErrorClass.CONTENT_POLICY, frozenset({400}), ("content filtering policy",)),
     Phrase(
         ErrorClass.CONTEXT_LENGTH,
         frozenset({400, 413}),

@@ -60,7 +60,8 @@ def delay_s(
     Args:
         status: HTTP status of the response.
         headers: Its headers, names in lower case.
-        wall_s: The time now in seconds since the Unix epoch; dates are relative to it.
+        wall_s: The time now in seconds since the Unix epoch; dates are relative to it, unless the
+            response has a `date` header of its own.
         statuses: Those on which hints are believed.
     """
     if status not in statuses:
@@ -70,6 +71,9 @@ def delay_s(
     if seconds is None:
         seconds = _number(headers.get("retry-after"))
     if seconds is None:
+        # By the provider's own clock where it shows one: ours may be wrong by hours.
+        sent_s = _until_http_date(headers.get("date"), 0.0)
+        wall_s = wall_s if sent_s is None else sent_s
         seconds = _until_http_date(headers.get("retry-after"), wall_s)
     if seconds is None:
         seconds = _exhausted_s(headers, wall_s)

@@ -118,3 +118,18 @@ def test_other_statuses_are_believed_only_on_request() -> None:
     headers = {"retry-after": "4"}
     assert delay_s(402, headers, WALL_S) is None
     assert delay_s(402, headers, WALL_S, statuses=frozenset({402})) == 4.0
+
+
+@pytest.mark.parametrize("wrong_by_s", [-3600.0, 0.0, 86_400.0])
+def test_a_date_is_measured_by_the_providers_own_clock_where_it_shows_one(
+    wrong_by_s: float,
+) -> None:
+    headers = {
+        "date": "Fri, 20 Nov 2026 00:00:00 GMT",
+        "retry-after": "Fri, 20 Nov 2026 00:00:07 GMT",
+    }
+    assert delay_s(429, headers, WALL_S + wrong_by_s) == 7.0
+    del headers["retry-after"]
+    headers["anthropic-ratelimit-tokens-remaining"] = "0"
+    headers["anthropic-ratelimit-tokens-reset"] = "2026-11-20T00:00:09Z"
+    assert delay_s(429, headers, WALL_S + wrong_by_s) == 9.0

@@ -195,6 +195,12 @@ def test_a_long_string_is_a_long_context_only_where_the_prompt_is() -> None:
     assert about("input") is E.CONTEXT_LENGTH
 
 
+def test_a_filter_that_anthropic_reports_as_a_wrong_request_is_a_refusal_of_the_content() -> None:
+    said = "Output blocked by content filtering policy"
+    body = {"type": "error", "error": {"type": "invalid_request_error", "message": said}}
+    assert raised("anthropic.", answer(body, 400)).kind is E.CONTENT_POLICY
+
+
 def test_words_about_tokens_in_a_429_are_no_long_context() -> None:
     body = {"error": {"message": "Too many tokens: the maximum context length is far away"}}
     assert status_class(429, body) is E.RATE_LIMIT
