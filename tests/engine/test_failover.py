@@ -305,6 +305,26 @@ async def test_waiters_for_a_slot_are_served_in_order_and_within_the_bound() -> 
         assert engine.status().waiting == 0
 
 
+async def test_a_stand_in_waits_for_those_who_are_only_busy_but_not_for_long() -> None:
+    a = Script(1.0, 10.0, 10.0)
+    config = {
+        "providers": {"a": {"concurrency": 1, "priority": 1}, "local": {}},
+        "queue_capacity": 1,
+    }
+    async with house(config, a=a) as (engine, _), trio.open_nursery() as nursery:
+        nursery.start_soon(engine.route, HI)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(engine.route, HI)  # waits 1 s, then is served by a for 10 s
+        await trio.testing.wait_all_tasks_blocked()
+        full = await engine.route(HI)
+        assert (full.provider, trio.current_time()) == ("local", 0.0), "the line is full"
+        await trio.sleep(1.5)
+        late = await engine.route(HI)
+        assert (late.provider, late.degraded) == ("local", True)
+        assert trio.current_time() == pytest.approx(1.5 + 2.5, abs=0.1), "the patience is 2.5 s"
+    assert a.calls == [0.0, 1.0]
+
+
 async def test_a_wait_for_a_slot_ends_by_the_deadline() -> None:
     config = ordered("a", providers={"a": {"concurrency": 1}})
     async with house(config, a=Script(10.0)) as (engine, _), trio.open_nursery() as nursery:

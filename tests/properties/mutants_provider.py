@@ -197,7 +197,13 @@ CONCURRENCY: Final = _in(
         "if started_at <= self._last_cut:",
     ),
     ("grows unused", "if in_flight_at_start * 2 >= limit and", "if"),
-    ("grows by one", "limit + 1 / limit", "limit + 1"),
+    ("grows by one", "limit < self._threshold else 1.0 / limit", "True else 1.0"),
+    ("never starts slowly", "growth = 1.0 if limit < self._threshold else", "growth ="),
+    (
+        "forgets what was safe",
+        "        self._threshold = self.limit\n        self.limit = min",
+        "        self.limit = min",
+    ),
     ("success keeps the streak", "        self.streak = 0\n        limit = ", "        limit = "),
     (
         "off by one",

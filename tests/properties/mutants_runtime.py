@@ -94,8 +94,8 @@ FAULTS: list[tuple[Check, str, str, str, str]] = [
         _ask,
         "leaving leaves the slot open",
         "reply",
-        "self._task = None\n        self._finish()",
-        "self._task = None",
+        "self.left = True\n        self._finish()",
+        "self.left = True",
     ),
     (
         _ask,

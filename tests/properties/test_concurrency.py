@@ -112,15 +112,17 @@ def concurrency_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         def replay(self) -> tuple[float, int, list[float]]:
             """Limit, streak and cuts, from the whole history."""
             limit, streak, cuts = float(self.initial), 0, list[float]()
+            known = math.inf  # up to where it is known to be safe, once anything is
             for what, at, detail in self.history:
                 if what == "ok":
                     streak = 0
                     if detail >= limit / 2:
-                        limit = min(self.most, limit + 1 / limit)
+                        limit = min(self.most, limit + (1 if limit < known else 1 / limit))
                 elif what == "restart":
-                    limit = min(limit, self.initial)
+                    limit, known = min(limit, self.initial), limit
                 elif not cuts or detail >= cuts[-1]:
                     limit, streak = max(1.0, limit * 0.85), streak + 1
+                    known = limit
                     cuts.append(at)
             return limit, streak, cuts
 
@@ -140,6 +142,19 @@ def test_the_limit_is_what_its_history_says() -> None:
         concurrency_machine(concurrency),
         settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
     )
+
+
+def test_the_limit_doubles_with_each_round_until_somebody_refuses() -> None:
+    limit = concurrency.Concurrency(lambda: 0.0, initial=8.0)
+    for rounds in (16, 32, 64):
+        loads = [limit.started() for _ in range(limit.capacity)]
+        for load in loads[-(rounds // 2) :]:
+            limit.ended()
+            limit.on_ok(max(load, rounds))  # the limit is in full use
+        assert limit.limit == rounds
+    limit.on_throttle(1.0, started_at=0.5)
+    limit.on_ok(64)
+    assert limit.limit == pytest.approx(64 * 0.85 + 1 / (64 * 0.85))
 
 
 @given(calls=st.integers(1, 256), draw=st.floats(0, 1, exclude_max=True))

@@ -128,6 +128,8 @@ class Dispatcher:
         decision = self._ranking.decide(flight, now)
         if not self._queue.idle:
             self._yield_to_waiters(decision, flight.ticket)
+        if decision.can_wait and decision.ranked and decision.ranked[0].spec.degraded:
+            self._spare_stand_ins(decision, flight, now)
         flight.decisions.append(decision)
         return decision
 
@@ -141,6 +143,15 @@ class Dispatcher:
             else:
                 spare.append(each)
         decision.ranked = spare
+
+    def _spare_stand_ins(self, decision: Decision, flight: Flight, now: float) -> None:
+        """A stand-in answers when nobody else can, not when the others are busy for a moment."""
+        patient_until = flight.accepted_at + self._settings.default_retry.patience_s
+        if now < min(patient_until, flight.deadline) and not self._queue.full:
+            for each in decision.ranked:
+                decision.left_out[each.name] = "stands in only after a wait for the others"
+            decision.ranked = ()
+            decision.wait_until = min(decision.wait_until, patient_until)
 
     def _failed(self, message: Failed) -> Step:
         flight, failure = message.flight, message.failure
@@ -243,8 +254,10 @@ def _worth_waiting_for(flight: Flight, now: float) -> list[Candidate]:
 
     Not whom it tried, but for the one it asks again; nor who seems free but refused all the same
     (its actor is down, it is too dear): being woken for such a one would lead straight back into
-    the queue.
+    the queue. Who falls back on nobody waits for the one it asks again, and for no one else.
     """
+    if flight.retries_here and not flight.fallback:
+        return [flight.tried[-1]]
     decision = flight.decisions[-1]
     done = flight.tried[:-1] if flight.retries_here else flight.tried
     return [

@@ -27,6 +27,7 @@ _NOBODY = 0
 def report(account: Account, message: Report, now: float, wall: float) -> None:
     """An attempt without a permit: it takes one, as it were, and settles it at once."""
     endpoint = account.endpoints[message.endpoint]
+    _catch_up(account, now)
     elapsed_s = message.elapsed_s or 0.0
     permit = Permit(
         _NOBODY,
@@ -93,12 +94,22 @@ def check(account: Account, message: Checked, now: float) -> None:
     policy = POLICY[message.error] if message.error is not None else None
     verdict = Verdict.OK if message.ok else Verdict.FAIL if policy is None else policy.verdict
     domain = account.domain
+    _catch_up(account, now)
     blames_domain = domain is not None and policy is not None and policy.scope is Scope.DOMAIN
     if not blames_domain:
         for name, endpoint in account.endpoints.items():
             _hear(account, name, endpoint.breaker, verdict, now)
     if domain is not None and (message.ok or blames_domain):
         _hear(account, None, domain, verdict, now)
+
+
+def _catch_up(account: Account, now: float) -> None:
+    """Tell of the transitions that are due before anything that counts in their generation."""
+    for endpoint in account.endpoints.values():
+        account.tell.transitions(endpoint, now)
+    if account.domain is not None:
+        account.domain.tick(now)
+        account.tell.domain_transitions(account.domain)
 
 
 def _hear(

@@ -1,15 +1,20 @@
 """How many attempts may run at once: additive increase, multiplicative decrease, in epochs.
 
-    on OK         if the limit was at least half used:  limit += 1 / limit;   streak = 0
-    on THROTTLE   if the call started after the last cut:  limit *= 0.85;  streak += 1
+    on OK         if the limit was at least half used:  limit += 1 below the threshold,
+                  limit += 1 / limit from there on;  streak = 0
+    on THROTTLE   if the call started after the last cut:  threshold = limit *= 0.85;  streak += 1
                   and nobody asks for U(0, min(60 s, 1 s * 2 ** (streak - 1)))
+
+The threshold is infinite until the first refusal. Without such a slow start an engine that nobody
+ever refuses takes minutes to grow from its initial limit to what its traffic needs, and turns
+requests away meanwhile.
 
 Calls that started before the last cut tell of congestion that was answered already: many refusals
 at once are one piece of news. Latency is no signal here, because it is mostly the answer's length.
 
 Sources: Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for Congestion
-Avoidance" (1989); Netflix concurrency-limits (growth only under use); TCP NewReno (one cut a
-window of data).
+Avoidance" (1989); Jacobson, "Congestion Avoidance and Control" (1988, slow start); Netflix
+concurrency-limits (growth only under use); TCP NewReno (one cut a window of data).
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ class ConcurrencySnapshot(Struct, frozen=True):
     limit: float
     streak: int = 0
     last_cut: float | None = None
+    threshold: float | None = None
 
     def moved(self, by_s: float) -> ConcurrencySnapshot:
         """The same on a clock that shows `by_s` more, such as another process's."""
@@ -63,6 +69,7 @@ class Concurrency:
     in_flight: int = attrs.field(default=0, init=False)
     streak: int = attrs.field(default=0, init=False)
     _last_cut: float = attrs.field(default=-math.inf, init=False)
+    _threshold: float = attrs.field(default=math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
@@ -98,7 +105,8 @@ class Concurrency:
         self.streak = 0
         limit = self.limit
         if in_flight_at_start * 2 >= limit and limit < self.most:
-            self.limit = min(limit + 1 / limit, self.most)
+            growth = 1.0 if limit < self._threshold else 1.0 / limit
+            self.limit = min(limit + growth, self.most)
 
     def on_throttle(self, now: float, started_at: float) -> float | None:
         """An attempt was refused because the provider is full.
@@ -111,19 +119,21 @@ class Concurrency:
         """
         if started_at < self._last_cut:
             return None
-        self.limit = max(float(self.least), self.limit * self.beta)
+        self.limit = self._threshold = max(float(self.least), self.limit * self.beta)
         self._last_cut = now
         self.streak = min(self.streak + 1, _STREAK_MAX)
         return self._draw() * min(_BACKOFF_CAP_S, _BACKOFF_S * 2.0 ** (self.streak - 1))
 
     def restart(self) -> None:
-        """Start slowly after the breaker closed: not above the initial limit."""
+        """Start slowly after the breaker closed: from the initial limit to what it was before."""
+        self._threshold = self.limit
         self.limit = min(self.limit, self.initial)
 
     def snapshot(self) -> ConcurrencySnapshot:
         """Limit and epochs, as plain data."""
         cut = None if self._last_cut == -math.inf else self._last_cut
-        return ConcurrencySnapshot(self.limit, self.streak, cut)
+        threshold = None if self._threshold == math.inf else self._threshold
+        return ConcurrencySnapshot(self.limit, self.streak, cut, threshold)
 
     def restore(self, snapshot: ConcurrencySnapshot, now: float) -> None:
         """Go on from a snapshot within the configured bounds; what is in flight stays."""
@@ -131,6 +141,7 @@ class Concurrency:
         self.streak = min(max(snapshot.streak, 0), _STREAK_MAX)
         cut = snapshot.last_cut
         self._last_cut = -math.inf if cut is None else min(cut, now)
+        self._threshold = math.inf if snapshot.threshold is None else snapshot.threshold
 
     def __repr__(self) -> str:
         return f"<Concurrency {self.in_flight} of {self.capacity} in flight>"

@@ -19,7 +19,10 @@ from understudy.cli.version import print_version, version
 from understudy_actors.domain.errors import UnderstudyError
 
 GROUP: Final = "understudy.commands"
-"""Entry points of this group become verbs: each a function for typer, or a `typer.Typer`."""
+"""Entry points of this group become verbs: each a function for typer, or a `typer.Typer`.
+
+A function may have a `command_class`: the typer command to run it with.
+"""
 
 _HELP: Final = (
     "Route requests to AI providers, with failover you can prove.\n\n"
@@ -90,4 +93,4 @@ def _add(app: typer.Typer, point: EntryPoint) -> None:
     if isinstance(verb, typer.Typer):
         app.add_typer(verb, name=point.name)
     else:
-        app.command(point.name)(verb)
+        app.command(point.name, cls=getattr(verb, "command_class", None))(verb)

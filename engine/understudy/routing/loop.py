@@ -112,7 +112,11 @@ async def _go_on(
         return step.decision
     await _pause(wiring, flight, candidate, step)
     flight.retries_here += 1
-    return _again(flight.decisions[-1], candidate, wiring.clock.now())
+    now = wiring.clock.now()
+    if now >= flight.deadline:  # the process stood still meanwhile
+        why = "the deadline passed before the retry"
+        raise exhausted(flight, error, flight.decisions[-1], why, now)
+    return _again(flight.decisions[-1], candidate, now)
 
 
 async def _pause(wiring: Wiring, flight: Flight, candidate: Candidate, step: Step) -> None:
