@@ -233,6 +233,8 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
         flight.ticket = 0  # the queue went with the dispatcher: stand in line anew
     began, now = now, wiring.clock.now()
     flight.wait_s += now - began
+    if now == began:
+        await trio.lowlevel.checkpoint()  # woken at once: whoever goes round must not spin
     if now >= flight.deadline:
         _look_again(flight, decision, now)
         raise _unserved(flight, decision, now, NO_SLOT_IN_TIME)
