@@ -140,15 +140,14 @@ class JumpClock(trio.abc.Clock):
 
     def _fire(self, due_s: float) -> None:
         """Fire the timers due by `due_s`; what they set anew waits for the next pass."""
-        heap, last, fired = self._heap, self._seq, 0
+        heap, last, fired = self._heap, self._seq, 1  # a pass counts too: no way to spin unseen
         while heap and heap[0][0] <= due_s and heap[0][1] <= last:
             alarm = heapq.heappop(heap)[2]
             callback, alarm.callback = alarm.callback, None
             if callback is not None:
                 fired += 1
                 callback()
-        if fired:
-            self.watch.stepped(fired, self._now_s)
+        self.watch.stepped(fired, self._now_s)
 
     def _dead_end(self, due_at: float) -> float:
         """Nothing is due any more, or not before the horizon."""

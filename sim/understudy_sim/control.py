@@ -27,7 +27,7 @@ PCT_DEPTH: Final = 3
 """Ordering constraints of the deepest bug that `FairPct` is made to find."""
 PCT_WINDOW: Final = 512
 """Contests among which `FairPct` spreads its changes of priority."""
-_DRAWS_PER_64_BITS: Final = 8  # eight choices among < 256 from 64 bits: biased by less than 2**-50
+_SMALL: Final = 256  # up to here, four choices from 64 bits are uneven by less than 2**-32
 _LOG_BYTES: Final = 1 << 16
 
 
@@ -61,8 +61,9 @@ class Shuffle:
         """Draw a permutation (Fisher and Yates; Knuth, TAOCP vol. 2, 3.4.2, algorithm P)."""
         order = list(range(len(tasks)))
         stream, bits = f"schedule/{contest}", 0
+        choices = 4 if len(order) <= _SMALL else 1
         for drawn, top in enumerate(range(len(order) - 1, 0, -1)):
-            if drawn % _DRAWS_PER_64_BITS == 0:
+            if drawn % choices == 0:
                 bits = self._bits(stream, drawn)
             bits, other = divmod(bits, top + 1)
             order[top], order[other] = order[other], order[top]
@@ -190,7 +191,7 @@ class Schedule:
 
     def _decide(self, batch: list[Task], count: int) -> None:
         order = self._policy.arrange(self.contests, batch)
-        self._log += bytes((count, *order)) if count < 256 else array("I", (0, count, *order))
+        self._log += bytes((count, *order)) if count < _SMALL else array("I", (0, count, *order))
         if len(self._log) > _LOG_BYTES:
             self._flush()
         if self._record and any(map(int.__ne__, order, range(count))):

@@ -139,9 +139,9 @@ def _threads_refused() -> Iterator[None]:
         return
     start = threading.Thread.start
 
-    def judged(thread: threading.Thread) -> None:
+    def judged(self: threading.Thread) -> None:
         _hook("_thread.start_new_thread", ())
-        start(thread)
+        start(self)
 
     threading.Thread.start = judged  # type: ignore[method-assign]
     try:

@@ -48,7 +48,7 @@ class Watch:
     """Counts task steps, and ends the run that gets nowhere.
 
     Attributes:
-        steps: Task steps and timers fired so far.
+        steps: Task steps, jumps of the clock and timers fired so far.
         progress: `done` unless the run had to be ended.
         horizon_s: Virtual time (absolute) at which the run is ended.
     """

@@ -29,7 +29,7 @@ class Simulation(Generic[T]):
         progress: `done`; or why it was ended: `deadlock` (nothing could ever happen any more),
             `livelock` (too many task steps within a virtual second), `horizon` (time was up).
         schedule_digest: 32 hex digits over the order of tasks wherever there was a choice.
-        steps: Task steps and timers.
+        steps: Task steps, jumps of the clock and timers.
         contests: How often more than one task was ready.
         ended_at_s: Virtual time at the end.
         deviations: Contests not decided by age, if they were recorded: `Replay` takes them.
