@@ -24,7 +24,12 @@ Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class _Pattern(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
 ):
     """What every pattern has: its name, under `kind`."""
 
@@ -42,7 +47,7 @@ class Steady(_Pattern, frozen=True, tag="steady"):
 
 
 class Ramp(_Pattern, frozen=True, tag="ramp"):
-    """Independent arrivals at a rate that goes evenly `from_rate` `to_rate` over the client's time."""
+    """Independent arrivals; the rate goes evenly `from_rate` `to_rate` over the client's time."""
 
     from_rate: Rate
     to_rate: Rate
@@ -87,7 +92,9 @@ def arrival_times(
     """Number and time of each arrival in [0, `length_s`), in order of time."""
     match pattern:
         case Recorded(at=at):
-            found: Iterator[tuple[int, float]] = iter(sorted(enumerate(at), key=lambda each: each[1]))
+            found: Iterator[tuple[int, float]] = iter(
+                sorted(enumerate(at), key=lambda each: each[1])
+            )
         case Steady(rate=rate):
             found = ((number, number / rate) for number in itertools.count())
         case Burst():

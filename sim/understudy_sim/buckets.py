@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from understudy_sim.fleet import Limits, Provider
+
+_ROUNDING: Final = 1e-9
 
 
 @attrs.define(slots=True)
@@ -20,7 +24,8 @@ class Bucket:
         """How long until `amount` can be taken; what is larger than the bucket needs a full one."""
         self.level = min(self.size, self.level + max(0.0, now - self.filled_at) * self.per_s)
         self.filled_at = now
-        return max(0.0, min(amount, self.size) - self.level) / self.per_s
+        missing = min(amount, self.size) - self.level
+        return missing / self.per_s if missing > _ROUNDING else 0.0
 
     def take(self, amount: float) -> None:
         """Take it."""

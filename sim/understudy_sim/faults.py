@@ -153,7 +153,10 @@ def bare(value: object) -> object:
     if isinstance(tag := value.__struct_config__.tag, str):
         table["kind"] = tag
     for known in msgspec.structs.fields(value):
-        if (given := getattr(value, known.name)) != known.default:
+        default = known.default
+        if known.default_factory is not msgspec.NODEFAULT:
+            default = known.default_factory()
+        if (given := getattr(value, known.name)) != default:
             table[known.encode_name] = bare(given)
     return table
 
@@ -176,6 +179,9 @@ def plain_fault(fault: object, path: str, kinds: Sequence[str] = KINDS) -> objec
         else value
         for key, value in fault.items()
     }
+    if isinstance(by := plain.get("by"), str):
+        length = duration_s(by.strip().removeprefix("-"), f"{path}.by")
+        plain["by"] = -length if by.strip().startswith("-") else length  # type: ignore[operator]
     if "for" in plain:
         if "until" in plain:
             raise Refused(f"{path}.for", "the fault has an `until` as well; keep one of the two")

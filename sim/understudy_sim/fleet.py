@@ -15,13 +15,14 @@ from understudy_sim.mock.wire import Wire
 from understudy_sim.reading import Refused
 from understudy_sim.workload import Name
 
+Model: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@\-]{0,199}$")]
 Parallel: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 Usd: TypeAlias = Annotated[float, Meta(ge=0.0, le=1e9)]
 
 DOMAIN: Final = ".sim"
 _KINDS: Final[Mapping[Wire, str]] = {"openai": "openai-compatible", "anthropic": "anthropic"}
 _OURS: Final = ("kind", "base_url", "key", "headers")
-"""Where a provider lives and what it speaks is the fleet's to say, whatever a configuration says."""
+"""Where a provider lives and what it speaks is the fleet's to say, not a configuration's."""
 
 
 class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -73,7 +74,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
     name: Name
     wire: Wire = "openai"
-    models: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=100)] = ("large",)
+    models: Annotated[tuple[Model, ...], Meta(min_length=1, max_length=100)] = ("large",)
     region: Name | None = None
     capacity: Parallel | None = None
     queue: Annotated[int, Meta(ge=0, le=1_000_000)] = 1000
@@ -122,7 +123,9 @@ def engine_table(fleet: tuple[Provider, ...], engine: Mapping[str, Any]) -> dict
     names = {each.name for each in fleet}
     for name, entry in own.items():
         if name not in names and entry.get("enabled", True) and entry.get("kind", name) != "local":
-            raise Refused(f"engine.providers.{name}", "the fleet has no such provider; add it there")
+            raise Refused(
+                f"engine.providers.{name}", "the fleet has no such provider; add it there"
+            )
     entries = {
         each.name: layered(
             each.entry(), {k: v for k, v in own.get(each.name, {}).items() if k not in _OURS}

@@ -8,6 +8,8 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
+from understudy_actors.runtime.ports import Randomness
+
 Amount: TypeAlias = Annotated[float, Meta(ge=0.0, le=1e9)]
 
 _NORMAL: Final = NormalDist()
@@ -49,6 +51,17 @@ def draw(distribution: Distribution, uniform: float) -> float:
             return values[int(uniform * len(values))]
 
 
-def draw_count(distribution: Distribution, uniform: float) -> int:
+def draw_keyed(
+    distribution: Distribution, randomness: Randomness, stream: str, index: int = 0
+) -> float:
+    """The value that belongs to `index` of a named stream."""
+    if isinstance(distribution, Fixed):
+        return distribution.value
+    return draw(distribution, randomness.uniform(stream, index))
+
+
+def count_keyed(
+    distribution: Distribution, randomness: Randomness, stream: str, index: int = 0
+) -> int:
     """The same as a whole number, at least 1."""
-    return max(1, round(draw(distribution, uniform)))
+    return max(1, round(draw_keyed(distribution, randomness, stream, index)))

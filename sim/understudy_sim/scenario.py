@@ -27,17 +27,21 @@ or a fault changes none of the rest.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from understudy.config import Config
 from understudy.config.files import read_table
+from understudy.config.reading import parse as parse_config
 from understudy_actors.domain.errors import ConfigError
 from understudy_sim import arrivals, fleet, workload
+from understudy_sim.control import PolicyName
 from understudy_sim.fault_kinds import KINDS, WORLD_KINDS, Fault, Seed, WorldFault
 from understudy_sim.faults import bare, plain_fault
 from understudy_sim.fleet import Provider, engine_table
@@ -63,9 +67,15 @@ class Scheduling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
         replies_first: Whether an answer beats a time limit that ends at the same moment.
     """
 
-    policy: Literal["fifo", "shuffle", "pct"] = "fifo"
+    policy: PolicyName = "fifo"
     quantum_s: Annotated[float, Meta(ge=0.0, le=1.0)] = field(default=0.0, name="quantum")
     replies_first: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quantum_s and math.frexp(self.quantum_s)[0] != 0.5:
+            raise ValueError(
+                f"the quantum {self.quantum_s!r} s is no power of two; take 0.0078125, or 0"
+            )
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -107,6 +117,11 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         return engine_table(self.fleet, self.engine)
 
     @property
+    def config(self) -> Config:
+        """The same as the engine reads it. Raises `ConfigError`."""
+        return parse_config(self.engine_table)
+
+    @property
     def content_hash(self) -> str:
         """32 hexadecimal digits that change with anything in the document."""
         return blake2b(canonical_json(self), digest_size=16).hexdigest()
@@ -128,7 +143,10 @@ def parse(data: object, folder: Path | None = None) -> Scenario:
         data = _plain(data, folder)
     scenario = convert(data, Scenario, "scenario")
     _check_selectors(scenario)
-    _ = scenario.engine_table
+    try:
+        _ = scenario.config
+    except ConfigError as error:
+        raise Refused("engine", str(error)) from None
     return scenario
 
 
@@ -188,8 +206,7 @@ def _plain(data: Mapping[Any, Any], folder: Path | None) -> dict[Any, Any]:
 
 def _seconds(value: object, key: str, path: str) -> object:
     if isinstance(value, Mapping):
-        inner = {k: _seconds(v, str(k), f"{path}.{k}") for k, v in value.items()}
-        return inner
+        return {k: _seconds(v, str(k), f"{path}.{k}") for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_seconds(each, key, f"{path}[{place}]") for place, each in enumerate(value)]
     if key in _DURATIONS or key in _IN_DISTRIBUTIONS:

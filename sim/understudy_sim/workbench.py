@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from understudy_actors.runtime.ports import TimerHandle, Timers
-from understudy_sim.waiting import Parking
+from understudy_sim.parking import Parking
 
 LOOK_AGAIN_S: Final = 0.25
 """While no server is left and somebody waits, how often to look whether one is back."""
@@ -35,7 +35,7 @@ class Workbench:
     `servers` tells how many there are now; None stands for any number.
     """
 
-    __slots__ = ("_now", "_queue", "_servers", "_timers", "busy")
+    __slots__ = ("_looking", "_now", "_queue", "_servers", "_timers", "busy")
 
     def __init__(
         self, timers: Timers, now: Callable[[], float], servers: Callable[[], int | None]
@@ -44,6 +44,7 @@ class Workbench:
         self._now = now
         self._servers = servers
         self._queue: deque[Job] = deque()
+        self._looking = False
         self.busy = 0
 
     @property
@@ -91,6 +92,10 @@ class Workbench:
         self.busy -= 1
         self._next()
 
+    def _looked(self) -> None:
+        self._looking = False
+        self._next()
+
     def _next(self) -> None:
         servers = self._servers()
         while self._queue and (servers is None or self.busy < servers):
@@ -99,4 +104,7 @@ class Workbench:
             self._look_again()
 
     def _look_again(self) -> None:
-        self._timers.at(self._now() + LOOK_AGAIN_S, self._next)
+        if self._looking:
+            return
+        self._looking = True
+        self._timers.at(self._now() + LOOK_AGAIN_S, self._looked)

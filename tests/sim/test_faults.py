@@ -215,9 +215,7 @@ MUTANTS = [
     planted("a times bound is off by one", "hits >= self.fault.times", "hits > self.fault.times"),
     planted("no times bound", "and not layer.spent()", ""),
     planted("the share is ignored", "share >= 1 or", "share > 0 or"),
-    planted(
-        "the share is inverted", "facts.number) < share", "facts.number) > share"
-    ),
+    planted("the share is inverted", "facts.number) < share", "facts.number) > share"),
     planted("time is not relative", "fault.active(now - self.activated_at)", "fault.active(now)"),
     planted("selectors are ignored", "and fault.selector.matches(facts)", ""),
     planted("the last fault wins", "elif failing is None and self", "elif self"),

@@ -1,24 +1,10 @@
-"""Waiting in a simulation: a task parks, a timer wakes it, with no cancel scope in between."""
+"""A place where a task waits for somebody to wake it, with no cancel scope in between."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import trio
-
-from understudy_actors.runtime.ports import Timers
-
-
-async def sleep_until(timers: Timers, at_s: float) -> None:
-    """Wait until `at_s` on the clock of `timers`; at least one checkpoint."""
-    task = trio.lowlevel.current_task()
-    timer = timers.at(at_s, lambda: trio.lowlevel.reschedule(task))
-
-    def abort(_raise: Any) -> trio.lowlevel.Abort:
-        timer.cancel()
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    await trio.lowlevel.wait_task_rescheduled(abort)
 
 
 class Parking:

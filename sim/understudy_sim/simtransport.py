@@ -1,0 +1,32 @@
+"""The transport of a simulation: bytes go to simulated providers instead of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from understudy.transport.http import HttpRequest, HttpResponse, TransportFailed
+from understudy_sim.server import Server
+
+
+class SimTransport:
+    """Moves bytes between an engine and the servers of a fleet; see `Transport`."""
+
+    def __init__(self, servers: Mapping[str, Server]) -> None:
+        self.servers = servers
+        self.closed = False
+
+    async def send(self, provider: str, request: HttpRequest) -> HttpResponse:
+        """Send `request` and read the whole response.
+
+        Raises:
+            TransportFailed: No whole response arrived.
+        """
+        server = self.servers.get(provider)
+        if self.closed or server is None:
+            why = "the transport is closed" if self.closed else "no such host in the simulation"
+            raise TransportFailed(why, sent=False)
+        return await server.answer(request)
+
+    async def aclose(self) -> None:
+        """Take no more requests."""
+        self.closed = True

@@ -1,0 +1,315 @@
+"""Every scenario of the library runs to its end, and does what it is called."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import pytest
+
+from tests.sim.world.worlds import of
+from understudy_actors.domain.events import (
+    ActorCrashed,
+    ActorRestarted,
+    AttemptEnded,
+    BreakerMoved,
+    HoldSet,
+    PermitReleased,
+    PermitTaken,
+    RequestAccepted,
+    RequestOutcome,
+    SlotFreed,
+    SlotTaken,
+)
+from understudy_sim.check import ALL
+from understudy_sim.headline import Headline, availability, headline
+from understudy_sim.run import RequestRecord, Run
+from understudy_sim.scenario import Scenario, load, names, parse
+from understudy_sim.world import run
+from understudy_sim.world_events import FaultBegan, FaultEnded, Served
+
+
+@functools.cache
+def played(name: str) -> Run:
+    return run(load(name), monitors=ALL)
+
+
+@functools.cache
+def numbers(name: str) -> Headline:
+    return headline(played(name))
+
+
+def between(ran: Run, from_s: float, until_s: float) -> list[RequestRecord]:
+    return [each for each in ran.requests if from_s <= each.arrived_at < until_s]
+
+
+def share(records: Sequence[RequestRecord], provider: str) -> float:
+    """Share of the answers that came from a provider."""
+    answered = [each for each in records if each.ok]
+    return sum(each.provider == provider for each in answered) / len(answered)
+
+
+def errors(ran: Run) -> Counter[str | None]:
+    return Counter(event.error for event in of(ran, AttemptEnded))
+
+
+def opened(ran: Run) -> int:
+    return sum(event.target == "open" for event in of(ran, BreakerMoved))
+
+
+@pytest.mark.parametrize("name", names())
+def test_it_runs_to_its_end_and_leaves_nothing_behind(name: str) -> None:
+    ran = played(name)
+    assert ran.progress == "done"
+    assert not ran.violations
+    assert len(ran.requests) > 1000
+    taken = Counter((event.permit, event.scope) for event in of(ran, PermitTaken))
+    assert taken == Counter((event.permit, event.scope) for event in of(ran, PermitReleased))
+    slots = Counter((event.permit, event.endpoint) for event in of(ran, SlotTaken))
+    assert slots == Counter((event.permit, event.endpoint) for event in of(ran, SlotFreed))
+    accepted = Counter(event.request for event in of(ran, RequestAccepted))
+    assert accepted == Counter(event.request for event in of(ran, RequestOutcome))
+    assert len(of(ran, FaultBegan)) == len(ran.scenario.faults) == len(of(ran, FaultEnded))
+
+
+def primary_outage(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert told.detect_s is not None
+    assert told.detect_s < 5
+    assert share(between(ran, 30, 60), "alpha") > 0.9
+    assert share(between(ran, 65, 240), "beta") > 0.99
+    assert share(between(ran, 300, 360), "alpha") > 0.9
+    assert told.attempts_per_request < 1.05
+
+
+def brownout(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert set(errors(ran)) <= {None, "silent"}, "nothing fails outright"
+    before, during = between(ran, 0, 60), between(ran, 120, 300)
+    assert share(during, "alpha") < 0.2 < share(before, "alpha")
+    assert told.p95_s is not None
+    assert told.p95_s < 6, "hardly anybody waits for the slow one"
+
+
+def rate_limits(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    during = between(ran, 70, 240)
+    alpha = sum(each.provider == "alpha" for each in during)
+    assert 0.7 * 170 < alpha <= 175, "it is used as far as it goes, and not beyond"
+    assert errors(ran)["rate_limit"] < 0.25 * len(during), "it is not hammered"
+    assert opened(ran) == 0, "full is not broken"
+
+
+def rate_limits_unsaid(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    alpha = sum(each.provider == "alpha" for each in between(ran, 70, 240))
+    assert 0.5 * 170 < alpha <= 175
+    assert opened(ran) == 0
+
+
+def lying_headers(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert errors(ran)["rate_limit"] < 40, "the first ones are believed, but not again and again"
+    assert max(event.until - event.at_s for event in of(ran, HoldSet)) <= 86_400
+
+
+def credit_exhaustion(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert errors(ran)["quota"] <= 3
+    ends = next(event.at_s for event in of(ran, HoldSet) if event.why == "credit exhausted")
+    assert share(between(ran, ends + 1, 360), "alpha") == 0
+    billed = sum(event.billed_usd for event in of(ran, Served) if event.provider == "alpha")
+    assert billed == pytest.approx(0.5, abs=0.02)
+
+
+def regional_outage(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert share(between(ran, 75, 235), "gamma") > 0.98
+    assert share(between(ran, 320, 360), "alpha") > 0.9
+
+
+def flapping(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert told.attempts_per_request < 1.1
+    assert share(between(ran, 60, 420), "beta") > 0.6
+    assert share(between(ran, 480, 540), "alpha") > 0.9
+
+
+def slow_recovery(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    shares = [share(between(ran, at, at + 60), "alpha") for at in (0, 60, 360, 420)]
+    assert shares[0] > 0.9 > 0.3 > shares[1]
+    assert shares[-1] > 0.9
+
+
+def cut_answers(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert errors(ran)["reset"] > 50
+    assert told.billed_usd > told.cost_usd * 1.05, "the lost ones are paid for"
+
+
+def malformed_answers(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert errors(ran)["malformed"] > 10
+    assert share(between(ran, 90, 235), "alpha") < 0.15
+
+
+def hangs(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert told.detect_s is not None
+    assert told.detect_s < 15, "little more than the time limit of an attempt"
+    assert share(between(ran, 75, 235), "beta") == 1
+    slow = [each for each in between(ran, 75, 235) if each.elapsed_s > 10]
+    assert len(slow) < 20, "only those who went ahead to look"
+
+
+def everyone_down(ran: Run, told: Headline) -> None:
+    during = between(ran, 63, 175)
+    failed = [each for each in during if not each.ok]
+    assert len(failed) > 0.99 * len(during)
+    assert all(each.status in ("NoCandidate", "AllAttemptsFailed") for each in failed)
+    assert all(each.retry_at is not None for each in failed if each.status == "NoCandidate")
+    assert all(each.elapsed_s <= 20 + 1e-6 for each in failed)
+    quickly = [each for each in failed if each.elapsed_s < 0.1]
+    assert len(quickly) > 0.9 * len(failed)
+    assert errors(ran)["server"] < 0.1 * len(during), "nobody is hammered meanwhile"
+    assert availability(between(ran, 210, 360)) > 0.99
+
+
+def cascade(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    during = between(ran, 70, 300)
+    assert share(during, "beta") > 0.3, "the small one works at its capacity"
+    assert share(during, "gamma") > 0.4
+    assert all(event.scope.startswith("alpha") for event in of(ran, BreakerMoved))
+    assert errors(ran)["overloaded"] < 0.05 * len(during)
+
+
+def metastable(ran: Run, told: Headline) -> None:
+    assert availability(between(ran, 0, 180)) == 1
+    assert availability(between(ran, 200, 300)) < 0.5, "the trigger works"
+    assert availability(between(ran, 480, 600)) >= 0.95, "within 5 min after the fault"
+    assert availability(between(ran, 600, 840)) >= 0.95, "and so it stays"
+
+
+def thundering_recovery(ran: Run, told: Headline) -> None:
+    assert availability(between(ran, 65, 115)) < 0.05
+    assert availability(between(ran, 150, 300)) > 0.99, "30 s after both are back"
+    reopened = [e for e in of(ran, BreakerMoved) if e.target == "open" and e.at_s > 125]
+    assert not reopened, "those who come back are not knocked down by the crowd"
+
+
+def clock_jump(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert opened(ran) == 0
+    assert max(event.until - event.at_s for event in of(ran, HoldSet)) < 3600 + 60
+    at = [event.at_s for _, event in ran.events]
+    assert at == sorted(at)
+
+
+def actor_crashes(ran: Run, told: Headline) -> None:
+    assert told.availability == 1
+    assert Counter(event.actor for event in of(ran, ActorCrashed)) == {
+        "provider/alpha": 6,
+        "dispatcher": 2,
+    }
+    assert len(of(ran, ActorRestarted)) == 8
+    assert share(ran.requests, "alpha") > 0.8
+
+
+def engine_pause(ran: Run, told: Headline) -> None:
+    assert told.availability == 1
+    assert opened(ran) == 0, "nobody is to blame"
+    assert told.max_s is not None
+    assert told.max_s > 20
+
+
+def ghost_successes(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert told.billed_usd > told.cost_usd * 1.05
+    lost = errors(ran)["silent"] + errors(ran)["reset"]
+    assert sum(event.ok for event in of(ran, Served)) == errors(ran)[None] + lost
+
+
+def client_cancels(ran: Run, told: Headline) -> None:
+    assert told.availability == 1
+    during = between(ran, 60, 180)
+    assert sum(each.status == "cancelled" for each in during) > 0.5 * len(during)
+    assert opened(ran) == 0
+    assert not of(ran, HoldSet)
+
+
+def key_revoked(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.99
+    assert errors(ran)["auth"] <= 2
+    assert share(between(ran, 65, 600), "alpha") == 0
+    assert share(between(ran, 720, 960), "alpha") > 0.9
+
+
+CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
+    "actor-crashes": actor_crashes,
+    "brownout": brownout,
+    "cascade": cascade,
+    "client-cancels": client_cancels,
+    "clock-jump": clock_jump,
+    "credit-exhaustion": credit_exhaustion,
+    "cut-answers": cut_answers,
+    "engine-pause": engine_pause,
+    "everyone-down": everyone_down,
+    "flapping": flapping,
+    "ghost-successes": ghost_successes,
+    "hangs": hangs,
+    "key-revoked": key_revoked,
+    "lying-headers": lying_headers,
+    "malformed-answers": malformed_answers,
+    "metastable": metastable,
+    "primary-outage": primary_outage,
+    "rate-limit-no-headers": rate_limits_unsaid,
+    "rate-limit-retry-after": rate_limits,
+    "regional-outage": regional_outage,
+    "slow-recovery": slow_recovery,
+    "thundering-recovery": thundering_recovery,
+}
+
+
+def test_every_scenario_makes_a_claim() -> None:
+    assert sorted(CLAIMS) == names()
+
+
+@pytest.mark.parametrize("name", names())
+def test_it_does_what_it_is_called(name: str) -> None:
+    CLAIMS[name](played(name), numbers(name))
+
+
+Change: TypeAlias = dict[str, Any]
+NO_BREAKER: Change = {"breaker": {"trip_after": 10**9, "ratio": 0, "growth": False}}
+NO_CAP: Change = {"concurrency": {"initial": 10_000, "min": 10_000, "max": 10_000}}
+NO_BUDGET: Change = {"budget": {"ratio": 1, "per_second": 1000, "cap": 10_000, "start": 10_000}}
+
+
+def unprotected(scenario: Scenario) -> Scenario:
+    """The same without breaker, concurrency limit, retry budget and failover guard."""
+    document: dict[str, Any] = msgspec.to_builtins(scenario)
+    engine = document["engine"]
+    engine["providers"]["alpha"] |= {**NO_BREAKER, **NO_CAP}
+    engine["retry"] = {"guard": False, **NO_BUDGET}
+    return parse(document)
+
+
+def test_a_metastable_failure_heals_with_the_defaults_and_does_not_without() -> None:
+    """Bronson et al., "Metastable Failures in Distributed Systems", HotOS 2021."""
+    with_defaults, without = played("metastable"), run(unprotected(load("metastable")))
+    for ran in (with_defaults, without):
+        assert availability(between(ran, 0, 180)) > 0.99
+    assert availability(between(with_defaults, 480, 600)) >= 0.95
+    assert availability(between(without, 480, 600)) < 0.05
+    assert availability(between(without, 720, 840)) < 0.05, "nor does it later"
+    assert (
+        headline(without).attempts_per_request
+        > 3
+        > 1.2
+        > headline(with_defaults).attempts_per_request
+    )
