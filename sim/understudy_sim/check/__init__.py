@@ -1,0 +1,33 @@
+"""Checkers: laws that every trace of an engine must keep, checked from its events alone.
+
+What today's events cannot decide is not checked, rather than checked in vain:
+
+- VOID verdicts (parts of S6 and S14): every permit is dispatched in the turn that gave it.
+- S17 for streams: there are none yet; for whole answers the success is the commit.
+- S22: a message that is handled in its sender's turn leaves no event, by design; order and
+  overlap of turns are the runtime's own tests.
+- The end of a half-open probe's lease (part of S32): an attempt's own timeout is not told.
+"""
+
+from __future__ import annotations
+
+from understudy_sim.check.checker import ALL, Checker, check
+from understudy_sim.check.metamorphic import adding_hurts, identical, renamed, scaled
+from understudy_sim.check.reference import Reference
+from understudy_sim.check.rules import Rules
+from understudy_sim.check.violation import Monitor, Violation, Watch
+
+__all__ = [
+    "ALL",
+    "Checker",
+    "Monitor",
+    "Reference",
+    "Rules",
+    "Violation",
+    "Watch",
+    "adding_hurts",
+    "check",
+    "identical",
+    "renamed",
+    "scaled",
+]

@@ -1,0 +1,175 @@
+"""A second opinion on the simple strategies: what each ranking must have been.
+
+A sequential model of `priority`, `round_robin`, `weighted` and `cheapest`, written from their
+descriptions: it reads `route.decide` and knows the fleet, nothing else. It stays silent where a
+decision does not tell what the strategy saw (somebody was left to those in the queue), and counts
+both: a model that judges nothing proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from understudy_actors.domain.candidate import NO_SLOT, EndpointSpec
+from understudy_actors.domain.events import (
+    ActorRestarted,
+    Decided,
+    RequestAccepted,
+    RequestOutcome,
+    StrategyChanged,
+)
+from understudy_sim.check.rules import DEFAULT, Rules
+from understudy_sim.check.violation import Violation, Watch
+
+_AGAIN: Final = "is asked again first"
+_ROUNDING: Final = 1e-9
+_TURNS: Final = frozenset({"round_robin", "weighted"})
+
+
+class Turns:
+    """Smooth weighted round robin: who has waited for most of their share comes next."""
+
+    def __init__(self) -> None:
+        self._owed: dict[str, float] = {}
+        self._total = 0.0
+
+    def order(self, weights: dict[str, float], names: Sequence[str], said: str) -> list[str]:
+        """The order of `names` (as configured), which also uses up the turn of the first.
+
+        Rounding decides between equals whose shares were scaled: then `said`, the engine's first,
+        is believed.
+        """
+        total = sum(weights[name] for name in names)
+        if self._total and total != self._total:
+            self._owed = {n: owed * total / self._total for n, owed in self._owed.items()}
+        self._total = total
+        for name in names:
+            self._owed[name] = self._owed.get(name, 0.0) + weights[name]
+        order = sorted(names, key=lambda name: -self._owed[name])  # stable: equals as configured
+        if said in order and self._owed[order[0]] - self._owed[said] < _ROUNDING:
+            order.remove(said)
+            order.insert(0, said)
+        self._owed[order[0]] -= total
+        return order
+
+
+class Reference(Watch):
+    """D1.
+
+    Attributes:
+        judged, skipped: Decisions that were compared, and those that could not be.
+    """
+
+    name = "D1"
+    claim = "the ranking is what a sequential model of the strategy says"
+
+    def __init__(self, rules: Rules = DEFAULT) -> None:
+        super().__init__(rules)
+        self.judged = self.skipped = 0
+        self._place = {spec.name: at for at, spec in enumerate(rules.fleet)}
+        self._spec = {spec.name: spec for spec in rules.fleet}
+        self._accepted: dict[str, tuple[str, str | None]] = {}
+        self._turns: dict[tuple[str, str, str | None], Turns] = {}
+        self._blind: set[tuple[str, str, str | None]] = set()
+        self.hears = {
+            RequestAccepted: self._on_accepted,
+            Decided: self._on_decided,
+            RequestOutcome: self._on_outcome,
+            ActorRestarted: self._on_restarted,
+            StrategyChanged: self._on_changed,
+        }
+
+    def _on_accepted(self, seq: int, event: RequestAccepted) -> None:  # noqa: ARG002
+        self._accepted[event.request] = event.operation, event.model
+
+    def _on_outcome(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
+        self._accepted.pop(event.request, None)
+
+    def _on_restarted(self, seq: int, event: ActorRestarted) -> None:  # noqa: ARG002
+        if event.actor == "dispatcher":  # the strategies' memory is gone
+            self._turns.clear()
+            self._blind.clear()
+
+    def _on_changed(self, seq: int, event: StrategyChanged) -> None:  # noqa: ARG002
+        """A name may mean a strategy of somebody's own from now on."""
+        if event.strategy in ("priority", "cheapest", *_TURNS):
+            self._blind |= {key for key in self._turns if key[0] == event.strategy}
+
+    def _on_decided(self, seq: int, event: Decided) -> Violation | None:
+        ranked, reasons = event.ranked, event.left_out.values()
+        kind = self._accepted.get(event.request)
+        unknown = kind is None or any(name not in self._place for name in ranked)
+        if unknown or not ranked or any(why.endswith(_AGAIN) for why in reasons):
+            return None
+        assert kind is not None
+        tier, rest = self._tiers(ranked, chained=kind[0] in self.rules.chained)
+        wanted = self._wanted(event, kind, tier, left_to_queue=NO_SLOT in event.left_out.values())
+        if wanted is None:
+            self.skipped += 1
+            return None
+        self.judged += 1
+        if event.strategy == "cheapest":
+            return self._dearer_first((seq, event), tier)
+        wanted = [*wanted, *rest]
+        # Behind the first, rounding may decide between equals too: only who comes first counts.
+        same = (
+            ranked[:1] == tuple(wanted[:1]) if event.strategy in _TURNS else list(ranked) == wanted
+        )
+        if same:
+            return None
+        said = f"{event.strategy} ranked {', '.join(ranked)}; it must be {', '.join(wanted)}"
+        return self.broken(event.strategy, said, (seq, event))
+
+    def _wanted(
+        self, event: Decided, kind: tuple[str, str | None], tier: list[str], *, left_to_queue: bool
+    ) -> list[str] | None:
+        """The first tier as the strategy orders it; None if that cannot be known."""
+        if event.strategy == "priority":
+            return None if kind[0] in self.rules.chained else tier
+        if any(self._spec[name].suits for name in tier) and event.strategy != "priority":
+            return None  # the complexity of the task is not told
+        if event.strategy == "cheapest":
+            return None if any(self._spec[name].free_quota for name in tier) else tier
+        if event.strategy not in _TURNS:
+            return None
+        key = (event.strategy, *kind)
+        if left_to_queue:
+            self._blind.add(key)
+        if key in self._blind:
+            return None
+        if len(tier) + len(event.ranked) == 2:
+            return tier  # alone: the strategy is not asked
+        equal = event.strategy == "round_robin"
+        weights = {name: 1.0 if equal else self._spec[name].weight for name in tier}
+        return self._turns.setdefault(key, Turns()).order(weights, tier, event.ranked[0])
+
+    def _tiers(self, ranked: Sequence[str], *, chained: bool) -> tuple[list[str], list[str]]:
+        """The first tier, and the rest, as configured."""
+        ordered = sorted(ranked, key=lambda name: (*self._tier(name, chained), self._place[name]))
+        first = self._tier(ordered[0], chained)
+        tier = [name for name in ordered if self._tier(name, chained) == first]
+        return tier, ordered[len(tier) :]
+
+    def _tier(self, name: str, chained: bool) -> tuple[bool, int]:
+        spec = self._spec[name]
+        return spec.degraded, 0 if chained else spec.priority
+
+    def _dearer_first(self, here: tuple[int, Decided], tier: list[str]) -> Violation | None:
+        """Does somebody stand behind one that is dearer, however long the answer is?"""
+        ranked = [name for name in here[1].ranked if name in tier]
+        for at, first in enumerate(ranked):
+            for other in ranked[at + 1 :]:
+                if _cheaper(self._spec[other], self._spec[first]):
+                    said = f"cheapest ranked {first} before {other}, which is always cheaper"
+                    return self.broken("cheapest", said, here)
+        return None
+
+
+def _cheaper(one: EndpointSpec, other: EndpointSpec) -> bool:
+    """Is `one` cheaper than `other` whatever the tokens? An unknown price is the dearest."""
+    if one.price is None or other.price is None:
+        return one.price is not None
+    mine = (one.price.input_per_mtok, one.price.output_per_mtok, one.price.request_usd)
+    theirs = (other.price.input_per_mtok, other.price.output_per_mtok, other.price.request_usd)
+    return all(a < b or a == b == 0 for a, b in zip(mine, theirs, strict=True)) and mine != theirs

@@ -1,0 +1,115 @@
+"""What an engine was configured with, as far as a law of the trace depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from understudy.config import (
+    KINDS,
+    Config,
+    Kind,
+    breaker_of,
+    dispatcher_settings,
+    endpoints,
+    guard_rule,
+)
+from understudy_actors.dispatcher.retry import GuardRule, RetryRule
+from understudy_actors.dispatcher.strategies import BUILT_IN
+from understudy_actors.domain.candidate import EndpointSpec
+from understudy_actors.provider.policy import DEFAULT as DEFAULT_BREAKER, BreakerPolicy
+
+_RETRY: Final = RetryRule()
+_GUARD: Final = GuardRule()
+
+
+def provider_of(scope: str) -> str:
+    """The provider that owns a scope: `p` of `p`, `p/model` and `domain d of p`."""
+    if scope.startswith("domain "):
+        return scope.rpartition(" of ")[2]
+    return scope.partition("/")[0]
+
+
+@attrs.frozen(slots=True)
+class Rules:
+    """The numbers behind the laws; the defaults are the engine's own.
+
+    Attributes:
+        late_s: How much later than due a thing may happen while the engine runs, in seconds: the
+            grain of its clock and what one turn takes.
+        breakers: Breaker policy of each provider; `breaker` for the others.
+        retries: Retry rule of each provider; `retry` for the others.
+        guard: Failover guard; None: there is none.
+        timeouts: Longest attempt of each provider in seconds; `timeout_s` for the others.
+        slots: Concurrency limit that each provider's endpoints start from; `slot` for the others.
+        max_attempts: Of requests that do not say.
+        budget_ratio, budget_per_second, budget_cap: Of the retry budget.
+        fleet: Every endpoint in configured order, for the reference model.
+        chained: Operations with an order of their own, which the reference model leaves alone.
+    """
+
+    late_s: float = 0.25
+    breakers: Mapping[str, BreakerPolicy] = MappingProxyType({})
+    breaker: BreakerPolicy = DEFAULT_BREAKER
+    retries: Mapping[str, RetryRule] = MappingProxyType({})
+    retry: RetryRule = _RETRY
+    guard: GuardRule | None = _GUARD
+    timeouts: Mapping[str, float] = MappingProxyType({})
+    timeout_s: float = 120.0
+    slots: Mapping[str, int] = MappingProxyType({})
+    slot: int = 8
+    max_attempts: int = 5
+    budget_ratio: float = 0.2
+    budget_per_second: float = 0.2
+    budget_cap: float = 20.0
+    fleet: tuple[EndpointSpec, ...] = ()
+    chained: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls, config: Config, *, kinds: Mapping[str, Kind] = KINDS, late_s: float = 0.25
+    ) -> Rules:
+        """The rules of an engine's configuration."""
+        settings = dispatcher_settings(config, BUILT_IN, kinds)
+        specs = tuple(endpoints(config, kinds=kinds))
+        timeouts: dict[str, float] = {}
+        for spec in specs:
+            timeouts[spec.provider] = max(spec.timeout_s, timeouts.get(spec.provider, 0.0))
+        providers = config.providers.items()
+        return cls(
+            late_s=late_s,
+            breakers={name: breaker_of(config, each) for name, each in providers},
+            retries=settings.retry,
+            retry=settings.default_retry,
+            guard=guard_rule(config.retry.guard),
+            timeouts=timeouts,
+            slots={name: each.concurrency.start for name, each in providers},
+            max_attempts=config.max_attempts,
+            budget_ratio=settings.budget_ratio,
+            budget_per_second=settings.budget_per_second,
+            budget_cap=settings.budget_cap,
+            fleet=specs,
+            chained=frozenset(settings.chains),
+        )
+
+    def breaker_of(self, scope: str) -> BreakerPolicy:
+        """The breaker policy of a scope."""
+        return self.breakers.get(provider_of(scope), self.breaker)
+
+    def retry_of(self, endpoint: str) -> RetryRule:
+        """The retry rule of an endpoint."""
+        return self.retries.get(provider_of(endpoint), self.retry)
+
+    def timeout_of(self, scope: str) -> float:
+        """The longest attempt of a scope, in seconds."""
+        return self.timeouts.get(provider_of(scope), self.timeout_s)
+
+    def slots_of(self, endpoint: str) -> int:
+        """The concurrency limit that an endpoint starts from."""
+        return self.slots.get(provider_of(endpoint), self.slot)
+
+
+DEFAULT: Final = Rules()

@@ -1,0 +1,110 @@
+"""Faults planted into the monitors are noticed by their cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.check.tape import Tape, breaks
+from tests.sim.check.test_laws import CASES, RULES, Case
+from tests.support.mutants import Mutant
+from understudy_sim.check import Watch
+
+
+def planted(name: str, module: str, old: str, new: str) -> Mutant:
+    return Mutant(name, f"understudy_sim.check.{module}", old, new)
+
+
+MUTANTS = [
+    planted("outcomes forgotten", "requests", "over[request] = here\n", "pass\n"),
+    planted("any attempt may come back", "requests", "in asked.left:", "in ():"),
+    planted("one attempt more", "requests", "asked.count > asked.most", "asked.count > 99"),
+    planted("pauses may be short", "requests", "event.at_s < until - 1e-6", "False"),
+    planted("at the deadline", "requests", "event.at_s < accepted[1].deadline:", "True:"),
+    planted("slots never leak", "permits", "        if self._out:\n", "        if 0:\n"),
+    planted("one probe more", "permits", "len(probes) <= most", "len(probes) <= most + 1"),
+    planted(
+        "any generation frees a probe",
+        "permits",
+        'getattr(lent[1], "generation", None) == event.generation',
+        "True",
+    ),
+    planted("orphans never end", "permits", "self._orphans[key] = True", "pass"),
+    planted(
+        "stale ones count",
+        "breakers",
+        "event.generation != moved[1].generation:\n                said = (",
+        "False:\n                said = (",
+    ),
+    planted("opens on anything", "breakers", "last[1].verdict == _FAIL and", "True or"),
+    planted("any path", "breakers", "return (source, target) in _PATHS", "return True"),
+    planted("early probes", "breakers", "event.at_s >= until - _ROUNDING_S", "True"),
+    planted(
+        "no fading", "breakers", "before = max(0, before - int", "before = max(before, 0 * int"
+    ),
+    planted(
+        "no top",
+        "breakers",
+        'if event.why == "probe failed":\n        return min(policy.top_exponent, before + 1)',
+        'if event.why == "probe failed":\n        return before + 1',
+    ),
+    planted(
+        "runs never end", "counting", "self._run.pop(scope, None)\n            return", "return"
+    ),
+    planted(
+        "holds pass",
+        "admission",
+        "gates.hold_against(endpoint, event.at_s)) is not",
+        "None) is not",
+    ),
+    planted("any pretext", "admission", "if now < until + self.rules.late_s:", "if True:"),
+    planted("probes stay out", "admission", "probes.discard(event.permit)", "pass"),
+    planted("any time to retry", "admission", "if sure and at < first", "if False and at < first"),
+    planted("budget without end", "budget", "self._tokens -= 1.0", "self._tokens -= 0.9"),
+    planted(
+        "guard one too low",
+        "budget",
+        "after <= rule.floor < tokens",
+        "after < rule.floor <= tokens",
+    ),
+    planted("success fills nothing", "budget", "+ rule.ok", "+ 0"),
+    planted(
+        "leases never end",
+        "liveness",
+        "self._out.add((scope, event.permit), event.at_s + lease_s, (seq, event))",
+        "pass",
+    ),
+    planted(
+        "closing does not heal",
+        "liveness",
+        "self._moved.pop(scope, None)\n            self._waits.drop(scope)",
+        "pass",
+    ),
+    planted("any goodput", "liveness", "again / m >= GOODPUT * ok / n", "True"),
+    planted("full is free", "completeness", "self._free_since[endpoint] = math.inf", "pass"),
+    planted(
+        "fallback is never off",
+        "completeness",
+        "if flight.count and not accepted.fallback:",
+        "if False:",
+    ),
+    planted("no intensity", "actors", "life.over = len(life.crashes) >= most", "life.over = False"),
+    planted("no doubling", "actors", "2.0 ** min(life.doublings, 60)", "8.0"),
+    planted("time may go back", "actors", "now >= self._now - self.rules.late_s", "True"),
+]
+
+
+def fails(case: Case, monitor: type[Watch]) -> bool:
+    """Does the case notice that this is not the real monitor?"""
+    bad, good = Tape(), Tape()
+    case.bad(bad)
+    case.good(good)
+    found = breaks(monitor, bad, RULES)
+    told = len(found) == 1 and case.said in found[0].sentence
+    return not told or bool(breaks(monitor, good, RULES))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_a_planted_fault_is_noticed(mutant: Mutant) -> None:
+    module = mutant.plant()
+    own = [case for case in CASES if case.monitor.__module__ == mutant.module]
+    assert any(fails(case, getattr(module, case.monitor.__name__)) for case in own)
