@@ -1,0 +1,143 @@
+"""The engine's configuration in a generated document: half of the knobs are turned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from understudy_actors.dispatcher.strategies import BUILT_IN
+from understudy_sim.dice import Dice
+
+
+def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A configuration for these providers, as in the engine's file."""
+    engine: dict[str, Any] = {
+        "strategy": dice.pick("strategy", list(BUILT_IN)),
+        "max_attempts": dice.pick("max attempts", (1, 2, 3, 5, 8)),
+        "providers": _providers(dice, fleet),
+    }
+    if dice.chance("deadline"):
+        engine["deadline"] = dice.pick("seconds", (1, 5, 20, 60))
+    if dice.chance("no fallback", 0.1):
+        engine["fallback"] = False
+    if dice.chance("unmonitored", 0.1):
+        engine["monitoring"] = False
+    if dice.chance("reroutes", 0.3):
+        engine["reroute_refused_content"] = True
+    if dice.chance("short queue", 0.3):
+        engine["queue_capacity"] = dice.whole("queue", 1, 10)
+    if dice.chance("degraded", 0.2):
+        engine["degraded"] = {"chat": "Please try again later."}
+    if dice.chance("retry"):
+        engine["retry"] = _retry(dice.under("retry"))
+    if dice.chance("breaker"):
+        engine["breaker"] = _breaker(dice.under("breaker"))
+    if dice.chance("chain", 0.25):
+        engine["operations"] = {"chat": {"chain": _chain(dice, fleet)}}
+    return engine
+
+
+def _providers(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    tiers, weights, domains = (dice.chance(each) for each in ("tiers", "weights", "domains"))
+    slots, timeouts, checks = (
+        dice.chance("slots"),
+        dice.chance("timeouts"),
+        dice.chance("checks", 0.3),
+    )
+    own_breakers, own_retries = dice.chance("breakers", 0.2), dice.chance("retries", 0.2)
+    holds = dice.chance("short holds", 0.75)
+    every_operation = dice.chance("every operation", 0.8)
+    providers = {}
+    for place, each in enumerate(fleet):
+        own, entry = dice.under(each["name"]), dict[str, Any]()
+        if every_operation and each["wire"] == "openai":
+            entry["operations"] = ["chat", "embedding", "image"]
+        if tiers:
+            entry["priority"] = 1 + (place if dice.chance("in order") else own.whole("tier", 0, 1))
+        if weights:
+            entry["weight"] = own.whole("weight", 1, 5)
+        if domains:
+            entry["failure_domain"] = own.pick("domain", ("cloud", "edge"))
+        if slots:
+            entry["concurrency"] = _concurrency(own)
+        if timeouts:
+            entry["timeout"] = own.pick("timeout", (1, 3, 10, 40))
+        if checks:
+            entry["health_check"] = {"interval": own.pick("interval", (5, 30)), "timeout": 2}
+        if own_breakers:
+            entry["breaker"] = _breaker(own.under("breaker"))
+        if own_retries:
+            entry["retry"] = {"attempts": own.whole("retries", 0, 3), "base": 0.1}
+        if holds:
+            entry["hold"] = {key: own.between(key, 0.5, 60) for key in ("credit", "auth", "model")}
+        providers[str(each["name"])] = entry
+    return providers
+
+
+def _concurrency(dice: Dice) -> int | dict[str, int]:
+    if dice.chance("cap"):
+        return dice.whole("cap of", 1, 8)
+    start = dice.whole("start", 1, 6)
+    return {
+        "initial": start,
+        "min": dice.whole("min", 1, start),
+        "max": start + dice.whole("max", 0, 6),
+    }
+
+
+def _retry(dice: Dice) -> dict[str, Any]:
+    base_s = dice.pick("base", (0.01, 0.1, 1))
+    retry: dict[str, Any] = {
+        "attempts": dice.whole("attempts", 0, 4),
+        "kind": dice.pick("kind", ("exponential", "linear")),
+        "base": base_s,
+        "cap": base_s * dice.pick("cap", (1, 20)),
+        "jitter": dice.pick("jitter", ("full", "none")),
+        "patience": dice.pick("patience", (0, 2.5, 10)),
+    }
+    if dice.chance("budget"):
+        retry["budget"] = {
+            "ratio": dice.pick("ratio", (0, 0.2, 1)),
+            "per_second": dice.pick("per second", (0, 0.2)),
+            "cap": 10,
+            "start": dice.pick("start", (0, 2, 10)),
+        }
+    if dice.chance("guard"):
+        retry["guard"] = False if dice.chance("off") else {"max": 6, "floor": 3, "ok": 0.5}
+    return retry
+
+
+def _breaker(dice: Dice) -> str | dict[str, Any]:
+    if dice.chance("preset"):
+        return dice.pick("which", ("default", "classic", "expire"))
+    breaker: dict[str, Any] = {
+        "trip_after": dice.whole("trip", 1, 6),
+        "cooldown": dice.between("wait", 0.5, 60),
+    }
+    if dice.chance("default rules"):
+        breaker["preset"] = "default"
+    if dice.chance("jitter"):
+        breaker["jitter"] = dice.chance("jitters")
+    if dice.chance("probes"):
+        breaker |= {
+            "max_probes": dice.whole("at once", 1, 3),
+            "close_after": dice.whole("close", 1, 3),
+        }
+    if dice.chance("growth"):
+        breaker |= {"factor": dice.pick("factor", (1, 1.5, 3)), "cap": 120}
+    if dice.chance("retry after"):
+        breaker["retry_after_cap"] = dice.pick("told", (0, 5, 600))
+    if dice.chance("ramp"):
+        breaker["ramp"] = dice.pick("ramp", (0, 5, 60))
+    return breaker
+
+
+def _chain(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Some of the endpoints in an order of their own; whole providers now and then."""
+    entries = [
+        str(each["name"]) if dice.chance(f"whole/{each['name']}") else f"{each['name']}/{model}"
+        for each in fleet
+        for model in each.get("models", ["large"])[:1]
+    ]
+    kept = dice.some("chain", entries)
+    return sorted(kept, key=lambda entry: dice.uniform(f"order/{entry}"))
