@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check fmt bench clean
+.PHONY: demo test check fmt bench mutants clean
 
 demo: $(STAMP)            ## play seven failure scenarios against real mock providers
 	$(BIN)/understudy demo
@@ -23,6 +23,9 @@ fmt: $(STAMP)             ## let ruff put the code in shape
 
 bench: $(STAMP)           ## cost of a routed call over the bare call
 	$(BIN)/python -m benchmarks.overhead
+
+mutants: $(STAMP)         ## hunt every planted fault; prints which checker finds it, and how soon
+	$(BIN)/python -m tests.mutants --shrink
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -56,9 +56,7 @@ def public_definitions(tree: ast.Module) -> list[tuple[str, Definition]]:
 
 
 def test_everything_that_is_installed_is_pinned() -> None:
-    pins = [
-        line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.strip()
-    ]
+    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.strip()]
     assert all(re.fullmatch(r"[A-Za-z0-9_.\-]+==[A-Za-z0-9_.]+", line) for line in pins)
     pinned = {normal(line.split("==")[0]) for line in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
