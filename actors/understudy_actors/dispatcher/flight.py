@@ -41,7 +41,7 @@ class Decision(Struct, eq=False, gc=False):
         return {**self.route.left_out, **self.left_out}
 
 
-class Flight(Struct, eq=False):
+class Flight(Struct, eq=False, gc=False):
     """What is known of one request between its acceptance and its outcome.
 
     Attributes:

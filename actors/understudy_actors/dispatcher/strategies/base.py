@@ -12,7 +12,7 @@ from understudy_actors.domain.request import Request
 from understudy_actors.runtime.ports import Stream
 
 
-class View(Struct, eq=False):
+class View(Struct, eq=False, gc=False):
     """What a strategy may know beside the candidates.
 
     Attributes:
