@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +18,7 @@ import msgspec
 
 from understudy_sim.diff import diff
 from understudy_sim.examine import Item, document_of, lab_of, run_chunk
-from understudy_sim.run import Run
-from understudy_sim.tracefile import Header, Recording, read, record
+from understudy_sim.tracefile import read, record_run
 
 HASH_SEED: Final = "4242"
 COMPARED: Final = ("semantic", "schedule", "progress", "steps", "checkpoints")
@@ -53,26 +51,13 @@ def explain(item: Item, lab: str) -> str:
         _fresh({"items": [item], "lab": lab, "trace": str(path)})
         fresh = read(path)
     made = lab_of(lab)
-    difference = diff(_recording(made.run(document_of(item, made))), fresh)
+    difference = diff(record_run(made.run(document_of(item, made))), fresh)
     if difference is None:
         return (
             "the events are equal when both are run again: what leaks is left over from earlier "
             "runs of the same process, or touches the order of tasks alone"
         )
     return str(difference)
-
-
-def _recording(run: Run) -> Recording:
-    schedule = run.scenario.schedule
-    header = Header(
-        scenario=run.scenario.content_hash,
-        engine=version("understudy"),
-        policy=schedule.policy,
-        seed=run.scenario.seed,
-        quantum=schedule.quantum_s,
-        replies_first=schedule.replies_first,
-    )
-    return record(run.events, header, schedule_digest=run.schedule_digest, progress=run.progress)
 
 
 def _fresh(order: dict[str, Any]) -> bytes:
@@ -97,7 +82,7 @@ def _main() -> None:
     if "trace" in order:
         lab = lab_of(order["lab"])
         ran = lab.run(document_of(order["items"][0], lab))
-        _recording(ran).write(Path(order["trace"]))
+        record_run(ran).write(Path(order["trace"]))
         return
     sys.stdout.buffer.write(msgspec.json.encode(run_chunk(order["items"], order["lab"])))
 

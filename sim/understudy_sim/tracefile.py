@@ -13,6 +13,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,6 +25,7 @@ from msgspec import Struct
 from understudy_actors.domain.events import Event
 from understudy_sim.digest import Digest, form_of, restore
 from understudy_sim.progress import Progress
+from understudy_sim.run import Run
 
 FORMAT: Final = 1
 """Version of the format. It is raised when a reader of the old one would misread the new one."""
@@ -117,6 +119,20 @@ def record(
     summary = running.finish()
     end = End(progress, schedule_digest, summary.events, summary.semantic, summary.checkpoints)
     return Recording(header, tuple(b"".join(blocks).splitlines()), end)
+
+
+def record_run(run: Run) -> Recording:
+    """The recording of a run, headed by what its scenario says."""
+    schedule = run.scenario.schedule
+    header = Header(
+        scenario=run.scenario.content_hash,
+        engine=version("understudy"),
+        policy=schedule.policy,
+        seed=run.scenario.seed,
+        quantum=schedule.quantum_s,
+        replies_first=schedule.replies_first,
+    )
+    return record(run.events, header, schedule_digest=run.schedule_digest, progress=run.progress)
 
 
 def read(path: Path) -> Recording:

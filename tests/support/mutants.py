@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +37,19 @@ class Mutant:
         sys.modules[name] = module  # dataclass machinery looks a class's module up by name
         exec(compile(source.replace(self.old, self.new), spec.origin, "exec"), module.__dict__)
         return module
+
+    def caught_by(
+        self, laws: Iterable[Callable[[ModuleType], object]], *errors: type[BaseException]
+    ) -> bool:
+        """Whether a law breaks on the faulty module: an assertion, or one of `errors`."""
+        breaks: tuple[type[BaseException], ...] = (AssertionError, *errors)
+        module = self.plant()
+        for law in laws:
+            try:
+                law(module)
+            except breaks:
+                return True
+        return False
 
     def __str__(self) -> str:
         return self.name

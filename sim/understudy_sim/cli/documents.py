@@ -1,18 +1,16 @@
-"""From the command line to a scenario document, and from a run to a trace."""
+"""From the command line to a scenario document, and from a file to a trace."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from understudy_sim.cli.command import Unusable
 from understudy_sim.cli.settings import with_settings
-from understudy_sim.run import Run
 from understudy_sim.scenario import Scenario, canonical_json, load
-from understudy_sim.tracefile import Header, Recording, TraceUnreadable, read, record
+from understudy_sim.tracefile import Recording, TraceUnreadable, read
 
 
 def chosen(source: str, seed: int | None, settings: Iterable[str] | None) -> Scenario:
@@ -31,20 +29,6 @@ def chosen(source: str, seed: int | None, settings: Iterable[str] | None) -> Sce
 def write_document(path: Path, scenario: Scenario) -> None:
     """Write the document that `load` reads back."""
     path.write_bytes(canonical_json(scenario) + b"\n")
-
-
-def recording(run: Run) -> Recording:
-    """The trace of a run."""
-    schedule = run.scenario.schedule
-    header = Header(
-        scenario=run.scenario.content_hash,
-        engine=version("understudy"),
-        policy=schedule.policy,
-        seed=run.scenario.seed,
-        quantum=schedule.quantum_s,
-        replies_first=schedule.replies_first,
-    )
-    return record(run.events, header, schedule_digest=run.schedule_digest, progress=run.progress)
 
 
 def read_trace(path: Path) -> Recording:

@@ -91,10 +91,11 @@ def _under(scenario: Scenario, config: Path) -> Scenario:
 
 
 def _difference(played: Played, against: Path) -> Difference | None:
-    from understudy_sim.cli.documents import read_trace, recording
+    from understudy_sim.cli.documents import read_trace
     from understudy_sim.diff import diff
+    from understudy_sim.tracefile import record_run
 
-    return diff(read_trace(against), recording(played.run))
+    return diff(read_trace(against), record_run(played.run))
 
 
 def _lines(

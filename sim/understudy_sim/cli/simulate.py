@@ -48,9 +48,9 @@ def simulate(
         write_document(save, wanted)
     played = play(wanted, f"simulating {wanted.name}", lab)
     if trace is not None:
-        from understudy_sim.cli.documents import recording
+        from understudy_sim.tracefile import record_run
 
-        recording(played.run).write(trace)
+        record_run(played.run).write(trace)
     if report is not None:
         from understudy_sim.report.facts import gather
 

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 from tests.sim.cli.house import STRICT, answered, called, failing, small, written
-from understudy_sim.cli.documents import recording
 from understudy_sim.cli.progress import progress
 from understudy_sim.scenario import load
+from understudy_sim.tracefile import record_run
 from understudy_sim.world import run
 
 
 def test_a_replay_is_the_run_of_its_trace(tmp_path: Path) -> None:
     trace = tmp_path / "a.trace"
-    recording(run(small())).write(trace)
+    record_run(run(small())).write(trace)
     file = written(tmp_path, small())
     shown = answered("replay", file, "--against", str(trace))
     assert shown["same_as_trace"] is True
@@ -64,15 +64,15 @@ def test_a_replay_shows_what_broke(tmp_path: Path) -> None:
 def test_equal_traces_end_with_0_and_others_with_1_or_2(tmp_path: Path) -> None:
     one, two, three = (tmp_path / f"{name}.trace" for name in "abc")
     ran = run(small())
-    recording(ran).write(one)
-    recording(run(small(client={"deadline": "9s"}))).write(two)
+    record_run(ran).write(one)
+    record_run(run(small(client={"deadline": "9s"}))).write(two)
     assert answered("diff", str(one), str(one))["equal"] is True
     shown = answered("diff", str(one), str(two), code=1)
     assert shown["same_setup"] is False
     assert shown["difference"]["index"] == 0
     assert called("diff", str(one), str(two))[0] == 1
     ran.events.pop()
-    recording(ran).write(three)
+    record_run(ran).write(three)
     shown = answered("diff", str(one), str(three), code=2)
     assert shown["same_setup"] is True
     code, out, _ = called("diff", str(one), str(three))
@@ -82,7 +82,7 @@ def test_equal_traces_end_with_0_and_others_with_1_or_2(tmp_path: Path) -> None:
 
 def test_a_trace_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     trace = tmp_path / "a.trace"
-    recording(run(small())).write(trace)
+    record_run(run(small())).write(trace)
     trace.write_bytes(trace.read_bytes()[:-300])
     code, _, err = called("diff", str(trace), str(trace))
     assert code == 64
