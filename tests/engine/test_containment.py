@@ -205,6 +205,17 @@ async def test_a_nonsensical_delay_in_a_foreign_error_harms_nobody(
         assert not books.of(events.ActorCrashed)
 
 
+@pytest.mark.parametrize("stated", [math.nan, math.inf, -5.0, "5", []])
+async def test_a_nonsensical_delay_is_not_passed_on(stated: Any) -> None:
+    a = Script(failing(ErrorClass.RATE_LIMIT, retry_after_s=stated))
+    async with house({**ordered("a"), "max_attempts": 1}, a=a) as (engine, _):
+        with pytest.raises(AllAttemptsFailed) as caught:
+            await engine.route(HI)
+        cause = caught.value.__cause__
+        assert isinstance(cause, ProviderError)
+        assert cause.retry_after_s is None
+
+
 async def test_the_error_of_the_only_provider_names_its_cause_for_who_debugs() -> None:
     async with house(ordered("a"), a=Script(ZeroDivisionError("x"))) as (engine, _):
         with pytest.raises(AllAttemptsFailed) as caught:

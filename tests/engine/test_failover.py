@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import given, settings, strategies as st
 
 from tests.engine.house import HANG, Script, failing, house, ordered
@@ -42,6 +43,32 @@ async def test_a_target_that_broke_is_asked_once_more_then_the_next_answers() ->
         assert [each.provider for each in result.attempts] == ["a", "a", "b"]
         assert 0 < a.calls[1] <= 1.0
         assert result.attempts[1].wait_s == pytest.approx(a.calls[1])
+
+
+async def test_who_steps_in_is_asked_once_more_too() -> None:
+    a, b, c = Script(ErrorClass.SERVER), Script(ErrorClass.SERVER, "yes"), Script("no")
+    async with house(ordered("a", "b", "c"), a=a, b=b, c=c) as (engine, _):
+        result = await engine.route(HI)
+        assert [each.provider for each in result.attempts] == ["a", "a", "b", "b"]
+
+
+async def test_a_process_that_stood_still_past_the_deadline_asks_nobody_again() -> None:
+    a = Script(ErrorClass.SERVER, "too late")
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, trio.testing.MockClock)
+    async with (
+        house({**ordered("a"), "deadline": "10s"}, a=a) as (engine, _),
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(_stand_still, clock)
+        with pytest.raises(AllAttemptsFailed, match="deadline passed before the retry"):
+            await engine.route(HI)
+        assert len(a.calls) == 1
+
+
+async def _stand_still(clock: trio.testing.MockClock) -> None:
+    await trio.testing.wait_all_tasks_blocked()
+    clock.jump(11.0)
 
 
 async def test_under_any_other_strategy_the_next_candidate_comes_at_once() -> None:

@@ -74,6 +74,10 @@ async def _raising_secrets() -> None:
     )
 
 
+async def _stating_a_negative_delay() -> None:
+    await containment.test_a_nonsensical_delay_is_not_passed_on(-5.0)
+
+
 async def _answering_none() -> None:
     await containment.test_an_adapter_that_returns_no_reply_fails_its_attempt(None)
 
@@ -164,6 +168,27 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "raised {type(error).__name__}. ",
         "raised {error!r}. ",
         _raising_secrets,
+    ),
+    (
+        "failure",
+        "a negative delay is passed on",
+        " and stated >= 0.0",
+        "",
+        _stating_a_negative_delay,
+    ),
+    (
+        "loop",
+        "a retry begins after the deadline",
+        "    if now >= flight.deadline:  # the",
+        "    if False:  # the",
+        failover.test_a_process_that_stood_still_past_the_deadline_asks_nobody_again,
+    ),
+    (
+        "loop",
+        "retries of the last target count against the next",
+        "        flight.retries_here = 0\n",
+        "",
+        failover.test_who_steps_in_is_asked_once_more_too,
     ),
     (
         "loop",
@@ -288,7 +313,7 @@ def _noticed(test: Test) -> bool:
 
     try:
         trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-    except (Exception, pytest.fail.Exception):
+    except (Exception, BaseExceptionGroup, pytest.fail.Exception):
         return True
     return False
 
