@@ -29,6 +29,10 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Each with its kinds. A document has half of the families, and some kind of each it has."""
 SWIZZLE_P: Final = 0.2
+SEQUELS_P: Final = 0.4
+SEQUELS: Final = ("rate_limit", "status", "refuse", "auth", "credit")
+"""What may follow a fault on the same provider: one that has just come back is often busy, or falls
+again."""
 NEVER_ENDS_P: Final = 0.03
 _WORLD: Final = frozenset({"clock", "pause", "client", "engine"})
 
@@ -39,6 +43,7 @@ def faults_for(
     """Faults that begin in [`from_s`, `until_s`), most of which are over by its end."""
     families = [name for name in FAMILIES if dice.chance(name)]
     knobs = [name for name in ("regional", "flapping", "fading", "partly") if dice.chance(name)]
+    sequels = dice.chance("sequels", SEQUELS_P)
     faults = []
     for name in families:
         own = dice.under(name)
@@ -50,6 +55,8 @@ def faults_for(
         elif name == "engine" and own.chance("whose"):
             fault["selector"] = {"provider": own.pick("provider", fleet)["name"]}
         faults.append(fault)
+        if sequels and name not in _WORLD and own.chance("sequel"):
+            faults += _sequel(own.under("sequel"), fault, until_s)
     if dice.chance("swizzle", SWIZZLE_P):
         faults += _swizzle(dice.under("swizzle"), fleet, from_s, until_s)
     return faults
@@ -145,6 +152,19 @@ def _how(dice: Dice, knobs: Sequence[str], fault: Mapping[str, Any]) -> dict[str
     elif dice.chance("for ever", NEVER_ENDS_P):
         shape["until"] = None
     return shape
+
+
+def _sequel(dice: Dice, first: Mapping[str, Any], until_s: float) -> list[dict[str, Any]]:
+    """Another fault on the same target as soon as the first is over, or a little later."""
+    if first["until"] is None:
+        return []
+    start_s = round(first["until"] + dice.pick("gap", (0.0, 0.0, 1.0, 10.0)), 2)
+    if start_s >= until_s:
+        return []
+    length_s = round(dice.between("length", 0.05, 1.0) * (until_s - start_s), 2)
+    fault = {"from": start_s, "until": start_s + max(0.1, length_s)}
+    fault |= _what(dice, dice.pick("kind", SEQUELS), start_s)
+    return [fault | ({"selector": first["selector"]} if "selector" in first else {})]
 
 
 def _swizzle(

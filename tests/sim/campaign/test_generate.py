@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from understudy_actors.runtime.ports import Randomness
 from understudy_sim.dice import Dice
 from understudy_sim.generate import POLICIES, QUANTA, generate
-from understudy_sim.generate_faults import FAMILIES
+from understudy_sim.generate_faults import FAMILIES, SEQUELS
 from understudy_sim.scenario import canonical_json, from_json
 from understudy_sim.world import run
 
@@ -60,6 +60,21 @@ def test_each_family_of_faults_is_in_about_half_of_the_documents() -> None:
     for name, own in FAMILIES.items():
         share = sum(not found.isdisjoint(own) for found in kinds) / len(MANY)
         assert 0.35 < share < 0.75, name
+
+
+def test_in_some_documents_a_fault_follows_on_another_of_the_same_target() -> None:
+    following = [
+        (first.kind, then.kind)
+        for each in MANY
+        for first in each.faults
+        for then in each.faults
+        if then.kind in SEQUELS
+        and first.selector == then.selector
+        and first.until_s is not None
+        and 0.0 <= then.from_s - first.until_s <= 10.0
+    ]
+    assert {then for _, then in following} == set(SEQUELS)
+    assert len({first for first, _ in following}) > 5
 
 
 def test_all_policies_quanta_and_strategies_occur() -> None:
