@@ -52,6 +52,27 @@ async def test_a_provider_actor_that_crashes_comes_back_as_it_was_alone() -> Non
         assert engine._parts.wiring.dispatcher.status().restarts == 0
 
 
+async def test_who_waited_in_vain_is_told_of_a_restart_that_comes_before_a_slot() -> None:
+    """The restart of `a` is due after the deadline, and long before the hold of `c` ends."""
+    config = ordered("a", "b", "c", providers={"b": {"concurrency": 1}})
+    async with house(config, a=Script("a"), b=Script(60.0), c=Script("c")) as (engine, _):
+        a = engine._parts.providers["a"]
+        engine.hold("c", seconds=50)
+        async with trio.open_nursery() as nursery:
+            a.tell("poison")
+            await trio.sleep(2)
+            a.tell(b"the second crash in a row is followed by a longer pause")
+            back_at = a.status().retry_at
+            assert back_at is not None
+            nursery.start_soon(engine.route, Request.chat("takes the slot of b"))
+            await trio.sleep(0.001)
+            with pytest.raises(NoCandidate, match="no slot became free") as caught:
+                await engine.route(Request.chat("hi", timeout_s=0.05))
+            assert a.status().state is Life.SUSPENDED
+            assert caught.value.retry_at == back_at
+            nursery.cancel_scope.cancel()
+
+
 async def test_attempts_in_flight_survive_the_crash_of_their_provider_actor() -> None:
     async with house(ordered("a"), a=Script(3.0)) as (engine, books):
         results: list[str] = []

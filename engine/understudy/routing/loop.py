@@ -29,6 +29,7 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.messages import Admit, Permit
+from understudy_actors.runtime.actor import State
 from understudy_actors.runtime.errors import (
     ActorDied,
     ActorError,
@@ -236,7 +237,7 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
     if now == began:
         await trio.lowlevel.checkpoint()  # woken at once: whoever goes round must not spin
     if now >= flight.deadline:
-        _look_again(flight, decision, now)
+        _look_again(wiring, flight, decision, now)
         raise _unserved(flight, decision, now, NO_SLOT_IN_TIME)
     if retry and not flight.fallback:
         return _again(decision, decision.ranked[0], now)
@@ -246,11 +247,19 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
     return _again(decision, decision.ranked[0], again.at_s)
 
 
-def _look_again(flight: Flight, decision: Decision, now: float) -> None:
+def _look_again(wiring: Wiring, flight: Flight, decision: Decision, now: float) -> None:
     """What a decision says about the ends of gates is as old as the wait that followed it."""
     waits = (c for c in decision.route.candidates if c.name in decision.left_out)
-    ends = [c.shut_until for c in waits if now < c.shut_until < math.inf and c not in flight.tried]
-    decision.retry_at = min(ends, default=None)
+    ends = (max(c.shut_until, _back_at(wiring, c)) for c in waits if c not in flight.tried)
+    decision.retry_at = min((end for end in ends if now < end < math.inf), default=None)
+
+
+def _back_at(wiring: Wiring, candidate: Candidate) -> float:
+    """When the candidate's actor is up again; 0 if it is up, infinity if a hand must raise it."""
+    actor = wiring.providers[candidate.index].status()
+    if actor.state is State.RUNNING:
+        return 0.0
+    return math.inf if actor.retry_at is None else actor.retry_at
 
 
 def _again(before: Decision, candidate: Candidate, now: float) -> Decision:

@@ -18,6 +18,7 @@ from understudy_actors.domain.events import (
     PermitReleased,
     PermitTaken,
     RequestOutcome,
+    RetryScheduled,
 )
 from understudy_actors.domain.outcome import POLICY, HoldKind
 from understudy_sim.check.gates import Gates
@@ -209,10 +210,12 @@ class RetryTimes(Watch):
         self._gates = Gates()
         self._decided: dict[str, tuple[int, Decided]] = {}
         self._refused: dict[str, dict[str, tuple[int, AttemptRefused]]] = {}
+        self._waited: set[str] = set()  # in line, since the last decision
         self.hears = {
             **self._gates.hears(),
             Decided: self._on_decided,
             AttemptRefused: self._on_refused,
+            RetryScheduled: self._on_waits,
             RequestOutcome: self._on_outcome,
         }
 
@@ -223,6 +226,11 @@ class RetryTimes(Watch):
             self._decided.pop(event.request, None)
         if self._refused:
             self._refused.pop(event.request, None)
+        if self._waited:
+            self._waited.discard(event.request)
+
+    def _on_waits(self, seq: int, event: RetryScheduled) -> None:  # noqa: ARG002
+        self._waited.add(event.request)
 
     def _on_refused(self, seq: int, event: AttemptRefused) -> None:
         self._refused.setdefault(event.request, {})[event.endpoint] = seq, event
@@ -230,6 +238,8 @@ class RetryTimes(Watch):
     def _on_outcome(self, seq: int, event: RequestOutcome) -> Violation | None:
         decided = self._decided.pop(event.request, None) if self._decided else None
         refused = self._refused.pop(event.request, None) if self._refused else None
+        waited = event.request in self._waited
+        self._waited.discard(event.request)
         if event.status != "NoCandidate":
             return None
         here: Witness = (seq, event)
@@ -237,11 +247,10 @@ class RetryTimes(Watch):
         if at is not None and at < event.at_s - self.rules.late_s:
             said = f"{event.request} is told to try again at a time that has passed"
             return self.broken("past", said, decided, here)
+        told = self._told(refused or {}, event.at_s, waited=waited)
         left_out = dict(decided[1].left_out) if decided is not None else {}
-        ends, sure = self._ends(left_out, event.at_s)
-        for _, each in (refused or {}).values():
-            if each.retry_at is not None and each.retry_at > event.at_s:
-                ends.append(each.retry_at)
+        left_out |= {name: each.reason for name, (_, each) in (refused or {}).items()}
+        ends, sure = self._ends(left_out, event.at_s, told)
         first = min(ends, default=math.inf)
         if first == math.inf:
             return None
@@ -253,12 +262,32 @@ class RetryTimes(Watch):
             return self.broken("early", said, decided, here)
         return None
 
-    def _ends(self, left_out: dict[str, str], now: float) -> tuple[list[float], bool]:
+    def _told(
+        self, refused: dict[str, tuple[int, AttemptRefused]], now: float, *, waited: bool
+    ) -> dict[str, float]:
+        """The ends that refusals told and that hold still.
+
+        Somebody who is down stays down until then. Any other gate may have moved while the request
+        `waited`: then only what the trace says of it counts.
+        """
+        return {
+            endpoint: each.retry_at
+            for endpoint, (_, each) in refused.items()
+            if each.retry_at is not None
+            and each.retry_at > now
+            and (self._is_down(endpoint) if each.reason.startswith(_DOWN) else not waited)
+        }
+
+    def _ends(
+        self, left_out: dict[str, str], now: float, told: dict[str, float]
+    ) -> tuple[list[float], bool]:
         """When the gates that left endpoints out end, and whether that is all of them."""
-        ends: list[float] = []
+        ends = list(told.values())
         sure = True
         for endpoint, why in left_out.items():
-            if why == "probing" or why.startswith("its actor"):
+            if endpoint in told:
+                continue
+            if why == "probing" or why.startswith(_DOWN) or self._is_down(endpoint):
                 sure = False
                 continue
             if why not in _TIMED:
@@ -270,5 +299,9 @@ class RetryTimes(Watch):
                 ends.append(end)
         return ends, sure
 
+    def _is_down(self, endpoint: str) -> bool:
+        return provider_of(endpoint) in self._gates.down
 
+
+_DOWN: Final = "its actor"
 _TIMED: Final = {NO_SLOT, "open", "isolated", *(kind.value for kind in HoldKind)}

@@ -14,8 +14,9 @@ from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generati
 from understudy_sim.check.budget import FailoverGuard, RetryTokens, Scores
 from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
 from understudy_sim.check.counting import Counting, FailuresOnly
-from understudy_sim.check.liveness import Goodput, Heals, Leases, StatedEnds
+from understudy_sim.check.liveness import Leases, StatedEnds
 from understudy_sim.check.permits import Probes, Returned, SlotCounts
+from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.violation import Monitor, Violation, Watch

@@ -118,13 +118,17 @@ class Gates:
         return None
 
     def ends(self, endpoint: str, now: float) -> float | None:
-        """When the last gate before `endpoint` ends; None if none is shut for a known time."""
+        """When the last gate before `endpoint` ends; None if none is shut for a known time.
+
+        A breaker whose cooldown is over refuses nobody, whether or not somebody noticed already.
+        """
         latest = None
         for scope in self.scopes(endpoint):
             last = self.breakers.get(scope)
             if last is not None and last[1].target in _SHUT:
                 until = math.inf if last[1].until is None else last[1].until
-                latest = until if latest is None else max(latest, until)
+                if until > now:
+                    latest = until if latest is None else max(latest, until)
         for scope in (endpoint, provider_of(endpoint)):
             for _, hold in self.holds.get(scope, {}).values():
                 if hold.until > now:
@@ -151,3 +155,24 @@ class Gates:
         for scope in (endpoint, provider):
             at += [hold.until for _, hold in self.holds.get(scope, {}).values()]
         return max(at)
+
+
+class Down:
+    """Which providers' actors are down: they keep no time.
+
+    Attributes:
+        names: Of those providers.
+    """
+
+    __slots__ = ("names",)
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def fell(self, seq: int, event: ActorCrashed | ActorGaveUp | ActorStopped) -> None:  # noqa: ARG002
+        """An actor went down."""
+        self.names.add(event.actor.removeprefix(ACTOR))
+
+    def rose(self, seq: int, event: ActorRestarted) -> None:  # noqa: ARG002
+        """An actor is up again."""
+        self.names.discard(event.actor.removeprefix(ACTOR))

@@ -8,12 +8,15 @@ both: a model that judges nothing proves nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 from understudy_actors.domain.candidate import NO_SLOT, EndpointSpec
 from understudy_actors.domain.events import (
     ActorRestarted,
+    AskClosed,
+    AskOpened,
     Decided,
     RequestAccepted,
     RequestOutcome,
@@ -22,6 +25,7 @@ from understudy_actors.domain.events import (
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.violation import Violation, Watch
 
+DISPATCHER: Final = "dispatcher"
 _AGAIN: Final = "is asked again first"
 _ROUNDING: Final = 1e-9
 _TURNS: Final = frozenset({"round_robin", "weighted"})
@@ -57,6 +61,10 @@ class Turns:
 class Reference(Watch):
     """D1.
 
+    A decision is told when its request goes on, which is in the turn that made it, but for those
+    who waited for the dispatcher's restart: they are answered in line and go on in any order. Where
+    turns were taken like that, whose turn comes next is not known.
+
     Attributes:
         judged, skipped: Decisions that were compared, and those that could not be.
     """
@@ -72,7 +80,11 @@ class Reference(Watch):
         self._accepted: dict[str, tuple[str, str | None]] = {}
         self._turns: dict[tuple[str, str, str | None], Turns] = {}
         self._blind: set[tuple[str, str, str | None]] = set()
+        self._asking: set[int] = set()  # who waits for the dispatcher
+        self._in_line_until = -math.inf
         self.hears = {
+            AskOpened: self._on_asked,
+            AskClosed: self._on_answered,
             RequestAccepted: self._on_accepted,
             Decided: self._on_decided,
             RequestOutcome: self._on_outcome,
@@ -87,9 +99,19 @@ class Reference(Watch):
         self._accepted.pop(event.request, None)
 
     def _on_restarted(self, seq: int, event: ActorRestarted) -> None:  # noqa: ARG002
-        if event.actor == "dispatcher":  # the strategies' memory is gone
+        if event.actor == DISPATCHER:  # the strategies' memory is gone
             self._turns.clear()
             self._blind.clear()
+            if self._asking:
+                self._in_line_until = event.at_s + self.rules.late_s
+
+    def _on_asked(self, seq: int, event: AskOpened) -> None:  # noqa: ARG002
+        if event.actor == DISPATCHER:
+            self._asking.add(event.ask)
+
+    def _on_answered(self, seq: int, event: AskClosed) -> None:  # noqa: ARG002
+        if self._asking and event.actor == DISPATCHER:
+            self._asking.discard(event.ask)
 
     def _on_changed(self, seq: int, event: StrategyChanged) -> None:  # noqa: ARG002
         """A name may mean a strategy of somebody's own from now on."""
@@ -134,7 +156,7 @@ class Reference(Watch):
         if event.strategy not in _TURNS:
             return None
         key = (event.strategy, *kind)
-        if left_to_queue:
+        if left_to_queue or event.at_s <= self._in_line_until:
             self._blind.add(key)
         if key in self._blind:
             return None

@@ -16,8 +16,9 @@ from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generati
 from understudy_sim.check.budget import FailoverGuard, RetryTokens, Scores
 from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
 from understudy_sim.check.counting import Counting, FailuresOnly
-from understudy_sim.check.liveness import Goodput, Heals, Leases, StatedEnds
+from understudy_sim.check.liveness import Leases, StatedEnds
 from understudy_sim.check.permits import Probes, Returned, SlotCounts
+from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 
 Build = Callable[[Tape], object]
@@ -67,6 +68,22 @@ def outcomes(t: Tape, status: str, count: int) -> Tape:
     for _ in range(count):
         t.outcome(status)
     return t
+
+
+def probing(t: Tape, verdict: str, error: str | None = None) -> Tape:
+    """Probes in quiet times, each twenty seconds after the one before, that close nothing."""
+    t.open(5.0).quiet().at(5.0).half_open()
+    for number in range(1, 12):
+        t.at(20.0 * number).decide("p/m").lend(number, generation=2, probe=True, request="r")
+        t.back(verdict, number, generation=2, probe=True, request="r").ended(verdict, error=error)
+    return t
+
+
+def settled(t: Tape, before: tuple[int, int], after: tuple[int, int]) -> Tape:
+    """So many successes and failures before the first fault, and long after the last."""
+    outcomes(outcomes(t, "ok", before[0]), "NoCandidate", before[1])
+    t.at(1.0).fault().at(2.0).quiet().at(310.0)
+    return outcomes(outcomes(t, "ok", after[0]), "NoCandidate", after[1])
 
 
 def preferring(t: Tape, count: int) -> Tape:
@@ -563,6 +580,40 @@ CASES = [
         lambda t: t.at(9.0).decide().outcome("NoCandidate", retry_at=5.0),
         lambda t: t.at(9.0).decide().outcome("NoCandidate"),
     ),
+    Case(
+        RetryTimes,
+        "is not told that a gate ends at 5.000 s",  # who is down comes back before the hold ends
+        lambda t: t.crash().hold(9.0, scope="q/m").decide("p/m", out={"q/m": "rate limited"})
+        .refuse("its actor is suspended", 5.0).queue().at(2.0)
+        .outcome("NoCandidate", retry_at=9.0),
+        lambda t: t.crash().hold(9.0, scope="q/m").decide("p/m", out={"q/m": "rate limited"})
+        .refuse("its actor is suspended", 5.0).queue().at(2.0)
+        .outcome("NoCandidate", retry_at=5.0),
+    ),
+    Case(
+        RetryTimes,
+        "is not told that a gate ends at 5.000 s",
+        lambda t: t.open(5.0).decide(out={"p/m": "no slot"}).queue().at(4.9)
+        .outcome("NoCandidate"),
+        lambda t: t.open(5.0).decide(out={"p/m": "no slot"}).queue().at(5.1)
+        .outcome("NoCandidate"),  # its cooldown is over, though nobody came to notice
+    ),
+    Case(
+        RetryTimes,
+        "is not told that a gate ends at 5.000 s",
+        lambda t: t.hold(5.0).decide("p/m").refuse("rate limited", 5.0)
+        .outcome("NoCandidate", retry_at=9.0),
+        lambda t: t.hold(5.0).decide("p/m").refuse("rate limited", 5.0).queue().hold(9.0).at(2.0)
+        .outcome("NoCandidate", retry_at=9.0),  # it was made longer meanwhile
+    ),
+    Case(
+        RetryTimes,
+        "is not told that a gate ends at 7.000 s",
+        lambda t: t.open(5.0).hold(7.0, scope="q/m").decide(out={"p/m": "open", "q/m": "busy"})
+        .crash().at(1.0).outcome("NoCandidate", retry_at=8.0),
+        lambda t: t.open(5.0).hold(7.0, scope="q/m").decide(out={"p/m": "open", "q/m": "busy"})
+        .crash().at(1.0).outcome("NoCandidate", retry_at=7.0),  # p comes back later than 5 s
+    ),
     # L1: a lease is 20 s of timeout and 10 s of grace
     Case(
         Leases,
@@ -590,7 +641,7 @@ CASES = [
         lambda t: t.half_open().lend(probe=True).back(probe=True).refuse("probing", 9.0),
         lambda t: t.half_open().lend(probe=True).refuse("probing", 9.0),
     ),
-    # L3: a failure that came with a permit from before the quiet starts it anew
+    # L3: a failure that came with a permit from before the quiet does not start it anew
     Case(
         Heals,
         "p/m is still half-open, long after the last fault",
@@ -605,6 +656,25 @@ CASES = [
         .tick()
         .at(201.0)
         .tick(),
+    ),
+    Case(
+        Heals,
+        "p/m is still half-open, long after the last fault",
+        lambda t: probing(t, "neutral", "invalid"),  # no excuse for staying shut
+        lambda t: probing(t, "neutral", "silent"),  # callers with too little time
+    ),
+    Case(
+        Heals,
+        "p/m is still half-open, long after the last fault",
+        lambda t: probing(t, "ok"),
+        lambda t: probing(t, "neutral", "cancelled"),
+    ),
+    Case(
+        Heals,
+        "p/m is still half-open, long after the last fault",
+        lambda t: probing(t.open(5.0).half_open().lend(9, generation=2, probe=True), "ok")
+        .back("throttled", 9, generation=2, probe=True).tick(),  # lent before the last fault ended
+        lambda t: probing(t, "throttled", "rate_limit"),
     ),
     # L4
     Case(
@@ -647,6 +717,12 @@ CASES = [
         lambda t: outcomes(
             outcomes(t, "ok", 40).at(1.0).fault().at(2.0).quiet().at(310.0), "ok", 30
         ),
+    ),
+    Case(
+        Goodput,
+        "11% succeed long after the last fault, before the first 96%",
+        lambda t: settled(t, (45, 2), (7, 58)),
+        lambda t: settled(t, (6, 40), (7, 58)),  # 13 % of 46 before: chance explains that
     ),
     # F1
     Case(

@@ -12,7 +12,7 @@ from tests.sim.check.engines import ask, trace_of
 from tests.sim.check.tape import Tape, breaks
 from understudy import Engine, ErrorClass
 from understudy_actors.domain.candidate import EndpointSpec, Price
-from understudy_actors.domain.events import Event
+from understudy_actors.domain.events import AskOpened, Event
 from understudy_sim.check import Reference, Rules, adding_hurts, identical, renamed, scaled
 from understudy_sim.check.violation import Witness
 
@@ -144,3 +144,30 @@ def test_the_reference_model_is_silent_where_it_cannot_know() -> None:
     for seq, event in tape.events[-2:]:
         assert model.on(seq, event) is None
     assert (model.judged, model.skipped) == (1, 1)
+
+
+def restarted(waiting: bool) -> Tape:
+    """The dispatcher comes back, and the same endpoint comes first twice."""
+    tape = Tape().crash("dispatcher")
+    if waiting:
+        tape.add(AskOpened, actor="dispatcher", ask=1, deadline=9.0)
+    tape.at(0.1).restart("dispatcher")
+    for number, ranking in enumerate((("a", "b", "c"), ("a", "b", "c"), ("b", "a", "c"))):
+        tape.accept(f"r{number}").decide(
+            *(f"{name}/m" for name in ranking), request=f"r{number}", strategy="round_robin"
+        )
+    return tape
+
+
+def test_those_who_waited_for_the_dispatcher_may_go_on_in_any_order() -> None:
+    assert len(breaks(Reference, restarted(waiting=False), RULES)) == 1
+    assert not breaks(Reference, restarted(waiting=True), RULES)
+
+
+def test_what_the_dispatcher_decides_later_is_judged_again_for_those_who_come_new() -> None:
+    tape = restarted(waiting=True).at(5.0)
+    for number in (7, 8):
+        tape.accept(f"r{number}", model="m")
+        tape.decide("a/m", "b/m", "c/m", request=f"r{number}", strategy="round_robin")
+    found = breaks(Reference, tape, RULES)
+    assert [each.monitor for each in found] == ["D1"]
