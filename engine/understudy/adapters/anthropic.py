@@ -8,16 +8,19 @@ class.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from understudy.adapters.anthropic_replies import message_output, message_usage
 from understudy.adapters.anthropic_requests import messages_body
 from understudy.adapters.anthropic_rules import ANTHROPIC_RULES
+from understudy.adapters.anthropic_stream import AnthropicEvents
 from understudy.adapters.base import Reply, Target
 from understudy.adapters.body import NOT_JSON, Unusable, decode, encode, need_object
 from understudy.adapters.classify import Rules
 from understudy.adapters.failure import response_failure, unusable
-from understudy.adapters.headers import json_headers, request_id
+from understudy.adapters.headers import json_headers, request_id, stream_headers
+from understudy.adapters.streaming import StreamReader
 from understudy.transport.http import HttpRequest, HttpResponse
 from understudy_actors.domain import operation
 from understudy_actors.domain.errors import ProviderError
@@ -27,6 +30,8 @@ from understudy_actors.domain.request import ChatInput, Request
 API_VERSION: Final = "2023-06-01"
 """The version that still takes temperature and top_p. The later one takes nothing that we send and
 this one lacks, so one version serves every request; `Target.headers` may set another."""
+
+REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id")
 
 
 class AnthropicAdapter:
@@ -41,15 +46,26 @@ class AnthropicAdapter:
     def build(self, request: Request, target: Target) -> HttpRequest:
         """The HTTP request; see `WireAdapter.build`."""
         try:
-            if not isinstance(request.input, ChatInput):
-                raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
-            body = messages_body(request, request.input, target)
-            if isinstance(extra := target.options.get("body"), dict):
-                body.update(extra)
+            body = _body(request, target)
             return HttpRequest("POST", _url(target, "messages"), _headers(target), encode(body))
         except Unusable as problem:
             error = unusable(target, None, problem)
         raise error
+
+    def build_stream(self, request: Request, target: Target) -> HttpRequest:
+        """The HTTP request that asks for a stream; see `StreamingAdapter.build_stream`."""
+        try:
+            body = encode({**_body(request, target), "stream": True})
+            headers = stream_headers(_headers(target))
+            return HttpRequest("POST", _url(target, "messages"), headers, body)
+        except Unusable as problem:
+            error = unusable(target, None, problem)
+        raise error
+
+    def reader(self, target: Target, headers: Mapping[str, str], wall_s: float) -> StreamReader:
+        """What reads a streamed answer."""
+        known = request_id(headers, REQUEST_ID_HEADERS)
+        return StreamReader(AnthropicEvents(), target, headers, wall_s, request_id=known)
 
     def parse(
         self,
@@ -67,7 +83,7 @@ class AnthropicAdapter:
                 empty = not response.body.strip()
                 raise Unusable("the body is empty" if empty else "it is no JSON")
             body = need_object(document, "the body")
-            known = request_id(response.headers, ("request-id", "x-request-id"))
+            known = request_id(response.headers, REQUEST_ID_HEADERS)
             return Reply(message_output(body), message_usage(body), known)
         except Unusable as problem:
             error = unusable(target, response.status, problem)
@@ -97,6 +113,15 @@ class AnthropicAdapter:
 def _url(target: Target, path: str) -> str:
     """The address of `path`; a base URL may end in the version or not."""
     return f"{target.base_url.rstrip('/').removesuffix('/v1')}/v1/{path}"
+
+
+def _body(request: Request, target: Target) -> dict[str, Any]:
+    if not isinstance(request.input, ChatInput):
+        raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
+    body = messages_body(request, request.input, target)
+    if isinstance(extra := target.options.get("body"), dict):
+        body.update(extra)
+    return body
 
 
 def _headers(target: Target) -> dict[str, str]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from understudy.secret import Secret
 from understudy.transport.http import HttpRequest, HttpResponse
+from understudy_actors.domain.delta import Delta
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import Output, Usage
@@ -84,6 +85,76 @@ class WireAdapter(Protocol):
         self, target: Target, response: HttpResponse, wall_s: float
     ) -> ProviderError | None:
         """What is wrong according to the answer to `check`; None if nothing is."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads one streamed answer as its bytes arrive. Pure; the deltas depend on the bytes alone."""
+
+    @property
+    def begun(self) -> bool:
+        """Has the model put out anything yet, thoughts included?"""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Has the end marker arrived? What follows it does not matter."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """Would the answer be whole if the body ended here?"""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens used so far, if the provider has told."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Events that could not be read, and were left out."""
+        ...
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        """Take the next bytes; returns what they deliver.
+
+        Raises:
+            ProviderError: The provider says that the answer failed.
+        """
+        ...
+
+    def close(self) -> list[Delta]:
+        """The body has ended; returns what its end still delivers.
+
+        Raises:
+            ProviderError: The provider says that the answer failed.
+        """
+        ...
+
+    def reply(self) -> Reply:
+        """The whole answer.
+
+        Raises:
+            ProviderError: It was cut, or it is no answer.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingAdapter(Protocol):
+    """A `WireAdapter` that can also have chat answers streamed."""
+
+    def build_stream(self, request: Request, target: Target) -> HttpRequest:
+        """The HTTP request for `request` that asks for a stream.
+
+        Raises:
+            ProviderError: (BAD_REQUEST) This provider cannot express the request.
+        """
+        ...
+
+    def reader(self, target: Target, headers: Mapping[str, str], wall_s: float) -> Reader:
+        """What reads a streamed answer with these headers; `wall_s` as for `parse`."""
         ...
 
 

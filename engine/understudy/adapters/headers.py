@@ -30,6 +30,11 @@ def json_headers(target: Target, key_header: str, prefix: str = "") -> dict[str,
     return headers
 
 
+def stream_headers(headers: dict[str, str]) -> dict[str, str]:
+    """The same for a stream: no compression, since whoever compresses holds pieces back."""
+    return {"accept": "text/event-stream", "accept-encoding": "identity", **headers}
+
+
 def request_id(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     """The provider's own id of the request: what its support asks for."""
     for name in names:

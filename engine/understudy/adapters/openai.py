@@ -7,6 +7,7 @@ every request body; `errors`, a mapping from a code or status to an error class,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from understudy.adapters.base import Reply, Target
 from understudy.adapters.body import NOT_JSON, Unusable, decode, encode, need_object
 from understudy.adapters.classify import Rules
 from understudy.adapters.failure import response_failure, unusable
-from understudy.adapters.headers import json_headers, request_id
+from understudy.adapters.headers import json_headers, request_id, stream_headers
 from understudy.adapters.openai_replies import (
     chat_output,
     chat_usage,
@@ -31,6 +32,8 @@ from understudy.adapters.openai_requests import (
     image_body,
 )
 from understudy.adapters.openai_rules import OPENAI_RULES
+from understudy.adapters.openai_stream import OpenAIEvents
+from understudy.adapters.streaming import StreamReader
 from understudy.transport.http import HttpRequest, HttpResponse
 from understudy_actors.domain import operation
 from understudy_actors.domain.errors import ProviderError
@@ -88,6 +91,23 @@ class OpenAIAdapter:
         except Unusable as problem:
             error = unusable(target, response.status, problem)
         raise error
+
+    def build_stream(self, request: Request, target: Target) -> HttpRequest:
+        """The HTTP request that asks for a stream; see `StreamingAdapter.build_stream`."""
+        try:
+            path, body = self._body(request, target)
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+            headers = stream_headers(json_headers(target, "authorization", "Bearer "))
+            return HttpRequest("POST", target.base_url.rstrip("/") + path, headers, encode(body))
+        except Unusable as problem:
+            error = unusable(target, None, problem)
+        raise error
+
+    def reader(self, target: Target, headers: Mapping[str, str], wall_s: float) -> StreamReader:
+        """What reads a streamed answer."""
+        known = request_id(headers, REQUEST_ID_HEADERS)
+        return StreamReader(OpenAIEvents(), target, headers, wall_s, request_id=known)
 
     def check(self, target: Target) -> HttpRequest:
         """A list of models: free, and refused without a valid key.
