@@ -214,7 +214,7 @@ class Injector:
     no fault changes another kind's luck, and a seed repeats the sequence.
     """
 
-    __slots__ = ("_layers", "_refusals", "_rng", "activated_at", "provider", "schedule")
+    __slots__ = ("_all", "_layers", "_refusals", "_rng", "activated_at", "provider", "schedule")
 
     def __init__(self, schedule: Schedule, provider: str, seed: int, activated_at: float) -> None:
         self.schedule = schedule
@@ -228,8 +228,14 @@ class Injector:
             layers.append(_Layer(fault, f"fault/{provider}/{fault.kind}/{place}"))
             if isinstance(fault, RateLimit):
                 layers[-1].tokens, layers[-1].filled_at = float(fault.burst), activated_at
+        self._all = layers
         self._refusals = [layer for layer in layers if isinstance(layer.fault, Refuse)]
         self._layers = [layer for layer in layers if not isinstance(layer.fault, Refuse)]
+
+    def calm(self, now: float) -> bool:
+        """Whether no fault may hit anything now: then there is nothing to ask."""
+        since_s = now - self.activated_at
+        return not any(layer.fault.active(since_s) for layer in self._all)
 
     def refuse(self, facts: Facts, now: float) -> Refuse | None:
         """Whether the request is refused unread. Asked first, once a request."""

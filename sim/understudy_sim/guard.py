@@ -29,6 +29,8 @@ _COMMANDS: Final = frozenset(
         "subprocess.Popen",
     }
 )
+_TOLD: Final = frozenset({"open", "os", "pty", "socket", "subprocess", "time", "_thread"})
+"""What comes before the dot in the events that matter: there are thousands of others a second."""
 _THREADS: Final = frozenset({"_thread.start_new_thread", "_thread.start_joinable_thread"})
 
 _NO_SOCKET: Final = "give the engine a simulated transport"
@@ -102,7 +104,7 @@ def _install() -> None:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _active:
+    if _active and event.partition(".")[0] in _TOLD:
         _active[-1].judge(event, arguments)
 
 

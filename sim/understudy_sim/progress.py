@@ -125,7 +125,7 @@ class Watch:
 
     def _attend(self, now_s: float) -> None:
         if self.steps >= self._collect_at:
-            gc.collect()
+            gc.collect(1)  # the young: what was kept so far is not looked at again
             self._collect_at = self.steps + COLLECT_EVERY
         if self.steps >= self._livelock_at:
             if now_s < self._window_from_s + 1.0:

@@ -14,7 +14,7 @@ from understudy_sim.progress import Progress
 from understudy_sim.scenario import Scenario
 
 
-class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One request as its client saw it. Times are virtual seconds since the start of the run.
 
     Attributes:

@@ -7,13 +7,13 @@ credit, and so many servers, so that load matters.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import attrs
 import trio
-from msgspec.structs import replace
 
 from understudy.transport.http import HttpRequest, HttpResponse, TransportFailed
 from understudy_actors.domain.events import Event
@@ -57,7 +57,6 @@ from understudy_sim.world_events import Served
 
 _BEHAVIOUR: Final = Behaviour()
 _CALM: Final = Decision()
-_NOBODY: Final = Facts(number=0)
 _BUSY_S: Final = 1.0  # what a full provider says of when to come back
 _GONE: Final = "the connection was reset"
 
@@ -90,7 +89,6 @@ class Server:
         now = sim.clock.now()
         own = tuple(fault for fault in faults if fault.selector.covers(spec.name, spec.region))
         self._injector = Injector(Schedule(faults=own), spec.name, sim.seed, now)
-        self._faulty = bool(own)
         self._browns_out = any(isinstance(fault, Brownout) for fault in own)
         self._meters = meters(spec, now)
         self._bench = Workbench(sim.time, sim.clock.now, self._servers)
@@ -110,18 +108,18 @@ class Server:
         self._calls += 1
         asked = ASKED.get() or Asked(f"call {self._calls}")
         visit = asked.visit(self.spec.name)
-        path = "/" + request.url.partition("?")[0].split("/", 3)[-1]
+        path = _path_of(request.url)
         route = ROUTES.get(path)
-        facts = self._facts(asked, visit, request, path, route) if self._faulty else _NOBODY
-        if self._faulty and (refused := self._injector.refuse(facts, self._clock.now())):
-            await self._sleep(refused.after_s)
-            raise TransportFailed("the connection was refused", sent=False)
         body = read_body(route, request.body) if route is not None else "Not Found"
         model = None if isinstance(body, str) else body.model
+        decision, now = _CALM, self._clock.now()
+        if not self._injector.calm(now):
+            facts = self._facts(asked, visit, request, path, route, model)
+            if (refused := self._injector.refuse(facts, now)) is not None:
+                await self._sleep(refused.after_s)
+                raise TransportFailed("the connection was refused", sent=False)
+            decision = self._injector.decide(facts, now)
         origin = self._origin(model or "")
-        decision = _CALM
-        if self._faulty:
-            decision = self._injector.decide(replace(facts, model=model), self._clock.now())
         if isinstance(body, str) or route is None:
             problem = "bad_request" if route is not None else "not_found"
             return await self._refuse(asked, origin, error(origin, problem), decision.add_s)
@@ -268,11 +266,18 @@ class Server:
         )
 
     def _facts(
-        self, asked: Asked, visit: int, request: HttpRequest, path: str, route: Route | None
+        self,
+        asked: Asked,
+        visit: int,
+        request: HttpRequest,
+        path: str,
+        route: Route | None,
+        model: str | None,
     ) -> Facts:
         return Facts(
             number=key_number(self._rng, asked, visit),
             provider=self.spec.name,
+            model=model,
             operation=route.operation if route is not None else None,
             path=path,
             key=_key(request.headers),
@@ -281,6 +286,11 @@ class Server:
 
     async def _sleep(self, seconds: float) -> None:
         await self._time.sleep(seconds)
+
+
+@functools.lru_cache(maxsize=1024)
+def _path_of(url: str) -> str:
+    return "/" + url.partition("?")[0].split("/", 3)[-1]
 
 
 def _works(fault: FailingFault) -> bool:

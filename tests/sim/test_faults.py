@@ -61,6 +61,21 @@ def faults_are_active_in_half_open_intervals(module: ModuleType) -> None:
         assert (plan.decide(facts(1), now).fault is not None) == expected
 
 
+def calm_is_when_nothing_can_be_hit(module: ModuleType) -> None:
+    @given(start=seconds, length=st.floats(0.001, 1000), fade=st.floats(0, 10), at=seconds)
+    @quickly(30)
+    def check(start: float, length: float, fade: float, at: float) -> None:
+        timed = {"from_s": start, "until_s": start + length, "fade_s": fade}
+        for layers in ((kinds.Refuse(**timed),), (kinds.Slow(**timed), kinds.Refuse(until_s=1.0))):
+            plan = injector(module, *layers, at=at)
+            for now in (at, at + start, at + start + length / 2, at + start + length + fade):
+                hit = any(fault.active(now - at) for fault in layers)
+                assert plan.calm(now) is not hit
+
+    check()
+    assert injector(module).calm(0.0)
+
+
 def shares_are_respected(module: ModuleType) -> None:
     @given(share=st.floats(0, 1), seed=seeds)
     @quickly(10)
@@ -195,6 +210,7 @@ def durations_and_ends_may_be_texts(module: ModuleType) -> None:
 
 LAWS: list[Law] = [
     faults_are_active_in_half_open_intervals,
+    calm_is_when_nothing_can_be_hit,
     shares_are_respected,
     no_fault_hits_more_often_than_its_times,
     a_seed_repeats_its_sequence_and_seeds_differ,
@@ -217,6 +233,12 @@ MUTANTS = [
     planted("the share is ignored", "share >= 1 or", "share > 0 or"),
     planted("the share is inverted", "facts.number) < share", "facts.number) > share"),
     planted("time is not relative", "fault.active(now - self.activated_at)", "fault.active(now)"),
+    planted(
+        "calm by absolute time",
+        "since_s = now - self.activated_at\n        return not",
+        "since_s = now\n        return not",
+    ),
+    planted("calm forgets refusals", "for layer in self._all", "for layer in self._layers"),
     planted("selectors are ignored", "and fault.selector.matches(facts)", ""),
     planted("the last fault wins", "elif failing is None and self", "elif self"),
     planted(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from understudy_sim import guard
 from understudy_sim.guard import Forbidden
 from understudy_sim.ports import Sim
 from understudy_sim.simulation import simulate
@@ -44,6 +45,11 @@ def test_touching_the_world_raises_and_says_what_to_do(name: str, tmp_path: Path
     assert caught.value.action
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
     assert (tmp_path / "old").read_text() == "kept"
+
+
+def test_whatever_is_forbidden_is_looked_at() -> None:
+    forbidden = {"open", "socket.connect", "time.sleep"} | guard._COMMANDS | guard._THREADS
+    assert {event.partition(".")[0] for event in forbidden} == guard._TOLD
 
 
 def test_a_swallowed_refusal_fails_the_run_all_the_same() -> None:

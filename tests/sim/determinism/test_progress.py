@@ -186,6 +186,23 @@ def test_garbage_is_collected_at_the_same_step_of_every_run() -> None:
     assert first[:4] == second[:4] == [first[0]] * 4
 
 
+def test_a_long_run_looks_at_its_past_once() -> None:
+    looked: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            looked.append(info["generation"])
+
+    async def busy(sim: Sim) -> None:
+        gc.callbacks.append(note)
+        for _ in range(COLLECT_EVERY * 3):
+            await trio.lowlevel.checkpoint()
+        gc.callbacks.remove(note)
+
+    simulate(busy, seed=0)
+    assert looked == [1, 1, 1], "a full collection would look at all that was kept so far, again"
+
+
 def test_abandoned_generators_are_finalized_alike() -> None:
     async def abandon(sim: Sim) -> list[int]:
         ended: list[int] = []
