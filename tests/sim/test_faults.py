@@ -65,7 +65,7 @@ def calm_is_when_nothing_can_be_hit(module: ModuleType) -> None:
     @given(start=seconds, length=st.floats(0.001, 1000), fade=st.floats(0, 10), at=seconds)
     @quickly(30)
     def check(start: float, length: float, fade: float, at: float) -> None:
-        timed = {"from_s": start, "until_s": start + length, "fade_s": fade}
+        timed: dict[str, Any] = {"from_s": start, "until_s": start + length, "fade_s": fade}
         for layers in ((kinds.Refuse(**timed),), (kinds.Slow(**timed), kinds.Refuse(until_s=1.0))):
             plan = injector(module, *layers, at=at)
             for now in (at, at + start, at + start + length / 2, at + start + length + fade):
