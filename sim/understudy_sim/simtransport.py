@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from understudy.transport.http import HttpRequest, HttpResponse, TransportFailed
+from understudy.transport.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpStream,
+    PiecedStream,
+    TransportFailed,
+)
 from understudy_sim.server import Server
 
 
@@ -26,6 +32,15 @@ class SimTransport:
             why = "the transport is closed" if self.closed else "no such host in the simulation"
             raise TransportFailed(why, sent=False)
         return await server.answer(request)
+
+    async def open(self, provider: str, request: HttpRequest) -> HttpStream:
+        """Send `request` and read the head of the response.
+
+        Raises:
+            TransportFailed: No head arrived.
+        """
+        whole = await self.send(provider, request)
+        return PiecedStream(whole.status, whole.headers, (whole.body,))
 
     async def aclose(self) -> None:
         """Take no more requests."""

@@ -13,7 +13,14 @@ import trio
 from understudy import Engine, ErrorClass, Request, open_engine
 from understudy.adapters.registry import Registry
 from understudy.ports import Ports
-from understudy.transport.http import HttpRequest, HttpResponse, Transport, TransportFailed
+from understudy.transport.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpStream,
+    PiecedStream,
+    Transport,
+    TransportFailed,
+)
 from understudy_actors.dispatcher.strategies import Strategy
 from understudy_actors.domain import events
 from understudy_actors.domain.errors import ProviderError, provider_error
@@ -151,7 +158,7 @@ class Wire:
     def __init__(self, answer: Callable[[str, HttpRequest], Answer] | None = None) -> None:
         self.answer = answer
         self.sent: list[tuple[str, HttpRequest]] = []
-        self.open = 0
+        self.under_way = 0
         self.closed = False
 
     async def send(self, provider: str, request: HttpRequest) -> HttpResponse:
@@ -159,7 +166,7 @@ class Wire:
         self.sent.append((provider, request))
         if self.answer is None:
             raise TransportFailed("there is no network here", sent=False)
-        self.open += 1
+        self.under_way += 1
         try:
             await trio.sleep(0.01)
             await trio.lowlevel.checkpoint()
@@ -173,7 +180,12 @@ class Wire:
             assert isinstance(answer, HttpResponse)
             return answer
         finally:
-            self.open -= 1
+            self.under_way -= 1
+
+    async def open(self, provider: str, request: HttpRequest) -> HttpStream:
+        """The same answer, as a stream of one piece."""
+        whole = await self.send(provider, request)
+        return PiecedStream(whole.status, whole.headers, (whole.body,))
 
     async def aclose(self) -> None:
         """Close."""

@@ -228,7 +228,7 @@ async def test_cancelling_at_any_step_leaves_a_neutral_trace(name: str, before: 
                 caught = await cancelled_at(step, before, act, engine)
             _check_end(engine, books, caught)
             if (transport := made.get("transport")) is not None:
-                assert transport.open == 0
+                assert transport.under_way == 0
         cancelled += caught
         if not caught and step > cancelled + 2:
             break

@@ -220,8 +220,8 @@ async def test_open_connections_are_closed_with_the_engine() -> None:
         nursery.start_soon(ask)
         await trio.testing.wait_all_tasks_blocked()
         await trio.sleep(1)
-        assert wire.open == 1
-    assert (wire.open, wire.closed) == (0, True)
+        assert wire.under_way == 1
+    assert (wire.under_way, wire.closed) == (0, True)
 
 
 async def test_event_streams_end_with_the_engine() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from understudy.transport.http import HttpRequest, HttpResponse, Transport
+from understudy.transport.http import HttpRequest, HttpResponse, HttpStream, Transport
 
 
 class LazyTransport:
@@ -17,16 +17,22 @@ class LazyTransport:
 
     async def send(self, provider: str, request: HttpRequest) -> HttpResponse:
         """Send; see `Transport.send`."""
-        if self._real is None:
-            from understudy.transport.httpx_transport import HttpxTransport
+        return await (self._real or self._open()).send(provider, request)
 
-            self._real = HttpxTransport()
-        return await self._real.send(provider, request)
+    async def open(self, provider: str, request: HttpRequest) -> HttpStream:
+        """Open; see `Transport.open`."""
+        return await (self._real or self._open()).open(provider, request)
 
     async def aclose(self) -> None:
         """Close what was opened."""
         if self._real is not None:
             await self._real.aclose()
+
+    def _open(self) -> Transport:
+        from understudy.transport.httpx_transport import HttpxTransport
+
+        self._real = HttpxTransport()
+        return self._real
 
 
 def default_transport() -> Transport:

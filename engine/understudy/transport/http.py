@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -47,6 +47,50 @@ class TransportFailed(Exception):
         self.sent = sent
 
 
+class HttpStream(Protocol):
+    """A response whose body arrives piece by piece; nothing is read before it is asked for.
+
+    Attributes:
+        status: HTTP status.
+        headers: Names in lower case.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def receive(self) -> bytes:
+        """The next piece of the body; empty at its end.
+
+        Raises:
+            TransportFailed: The body broke off.
+        """
+        ...
+
+    async def aclose(self, *, over: bool = False) -> None:
+        """Let go of the connection, at once, and also while being cancelled.
+
+        `over` says that nothing of interest follows: what little is missing at the end of the body
+        may be read, so that the connection can serve again.
+        """
+        ...
+
+
+class PiecedStream:
+    """A response whose pieces are here already."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], pieces: Iterable[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        self._pieces = iter(pieces)
+
+    async def receive(self) -> bytes:
+        """The next piece."""
+        return next(self._pieces, b"")
+
+    async def aclose(self, *, over: bool = False) -> None:
+        """There is nothing to let go of."""
+
+
 class Transport(Protocol):
     """Moves bytes. One for the whole engine; it keeps connections for each provider."""
 
@@ -57,6 +101,16 @@ class Transport(Protocol):
 
         Raises:
             TransportFailed: No whole response arrived.
+        """
+        ...
+
+    async def open(self, provider: str, request: HttpRequest) -> HttpStream:
+        """Send `request` and read the head of the response; its body is the caller's to read.
+
+        As `send` otherwise. What it returns must be closed.
+
+        Raises:
+            TransportFailed: No head arrived.
         """
         ...
 

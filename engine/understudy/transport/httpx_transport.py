@@ -11,6 +11,7 @@ limits (except for connecting); those belong to the engine.
 
 from __future__ import annotations
 
+import functools
 import ssl
 import zlib
 from collections import deque
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from understudy.transport.http import HttpRequest, HttpResponse, TransportFailed
+from understudy.transport.http import HttpRequest, HttpResponse, HttpStream, TransportFailed
+from understudy.transport.httpx_stream import HttpxStream
 from understudy.transport.proxy import proxy_for
 
 if TYPE_CHECKING:
@@ -113,17 +115,58 @@ class HttpxTransport:
             TransportFailed: No whole response arrived, or it is larger than `body_bytes_max`.
         """
         outgoing = self._outgoing(request)
-        origin = "/".join(request.url.split("/", 3)[:3])
-        lines = self._lines.get((provider, origin))
-        if lines is None:
-            lines = self._lines[(provider, origin)] = Lines(self._connections_max)
+        origin, lines = self._lines_to(provider, request)
         try:
             async with lines.places:
                 return await self._carry(self._line(lines, origin), lines, outgoing)
         except self._httpx.HTTPError as error:
-            failed = _failed(error, sent=type(error).__name__ not in _UNSENT)
+            failed = failed_as(error)
         # Raised out here, so that no foreign exception hangs on it as its context.
         raise failed
+
+    async def open(self, provider: str, request: HttpRequest) -> HttpStream:
+        """Send `request` and read the head of the response; see `Transport.open`.
+
+        Raises:
+            TransportFailed: No head arrived.
+        """
+        outgoing = self._outgoing(request)
+        origin, lines = self._lines_to(provider, request)
+        await lines.places.acquire()
+        line: Line | None = None
+        stream: HttpStream | None = None
+        try:
+            line = self._line(lines, origin)
+            await self._retire(lines)
+            response = await line.pool.handle_async_request(outgoing)
+            release = functools.partial(self._release, lines, line)
+            stream = HttpxStream(response, release, failed_as, self._body_bytes_max)
+            return stream
+        except self._httpx.HTTPError as error:
+            failed = failed_as(error)
+        finally:
+            if stream is None:
+                await self._release(lines, line, well=False)
+        raise failed
+
+    async def _release(self, lines: Lines, line: Line | None, *, well: bool) -> None:
+        """Give a line's place back, and keep the line only if its exchange went well."""
+        lines.places.release()
+        if line is None:
+            return
+        lines.busy.discard(line)
+        if well and not self._closed:
+            line.idle_at = trio.current_time()
+            lines.idle.append(line)
+        else:
+            await line.aclose()
+
+    def _lines_to(self, provider: str, request: HttpRequest) -> tuple[str, Lines]:
+        origin = "/".join(request.url.split("/", 3)[:3])
+        lines = self._lines.get((provider, origin))
+        if lines is None:
+            lines = self._lines[(provider, origin)] = Lines(self._connections_max)
+        return origin, lines
 
     async def aclose(self) -> None:
         """Close every connection, busy or idle. It is done even while being cancelled."""
@@ -287,6 +330,11 @@ _UNSENT: Final = frozenset(
     }
 )
 """Failures before a byte of the request left, by the names of httpx's exceptions."""
+
+
+def failed_as(error: Exception) -> TransportFailed:
+    """What a failure of httpx means."""
+    return _failed(error, sent=type(error).__name__ not in _UNSENT)
 
 
 def _failed(error: Exception, *, sent: bool) -> TransportFailed:

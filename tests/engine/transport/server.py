@@ -57,6 +57,12 @@ class Server:
     requests: list[str] = attrs.field(factory=list)
     heads: list[bytes] = attrs.field(factory=list)
     gate: trio.Event = attrs.field(factory=trio.Event)
+    flooded: int = 0
+    step: trio.MemorySendChannel[bytes] = attrs.field(init=False)
+    steps: trio.MemoryReceiveChannel[bytes] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.step, self.steps = trio.open_memory_channel[bytes](10)
 
     def url(self, path: str) -> str:
         """The address of a path."""
@@ -105,11 +111,21 @@ class Server:
         if path == "/reset":
             assert isinstance(stream, trio.SocketStream)
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if path == "/flood":
+        if path in ("/flood", "/steps"):
             await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            while True:
-                await stream.send_all(b"%x\r\n%s\r\n" % (STEP_BYTES, bytes(STEP_BYTES)))
+        while path == "/flood":
+            await stream.send_all(b"%x\r\n%s\r\n" % (STEP_BYTES, bytes(STEP_BYTES)))
+            self.flooded += STEP_BYTES
+        if path == "/steps":
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send_steps, stream)
+                await stream.receive_some(1)  # until the client leaves
+                nursery.cancel_scope.cancel()
         return False
+
+    async def _send_steps(self, stream: trio.abc.Stream) -> None:
+        async for step in self.steps:
+            await stream.send_all(b"%x\r\n%s\r\n" % (len(step), step))
 
 
 async def _head(stream: trio.abc.Stream) -> bytes | None:
