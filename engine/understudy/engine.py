@@ -168,12 +168,15 @@ class Engine:
         self._parts.streams.add(stream)
         return stream
 
-    def listen(self, listener: Listener, *, fine: bool = True) -> Callable[[], None]:
+    def listen(
+        self, listener: Listener, *, fine: bool = True, turns: bool = False
+    ) -> Callable[[], None]:
         """Call `listener(seq, event)` for every event; returns what removes it.
 
-        It must not block. If it raises, it is removed, and that is reported once.
+        `fine=False` leaves out the small ones; `turns` adds every turn of every actor. It must not
+        block. If it raises, it is removed, and that is reported once.
         """
-        return self._trace.listen(listener, fine=fine)
+        return self._trace.listen(listener, fine=fine, turns=turns)
 
     async def test_provider(self, name: str, *, timeout_s: float = 30.0) -> list[TestReport]:
         """Make one real, cheap call to each model of a provider (or to `provider/model`).

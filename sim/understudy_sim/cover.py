@@ -38,6 +38,7 @@ from understudy_actors.domain.events import (
     RequestOutcome,
     RetryScheduled,
     SlowTurn,
+    TurnEnded,
 )
 from understudy_sim.check import Watch
 from understudy_sim.run import Run
@@ -143,7 +144,8 @@ class Coverage:
 def cover(run: Run, laws: Iterable[Watch] = ()) -> Coverage:
     """What one run has seen, under these laws."""
     events = [event for _, event in run.events]
-    marks = {*_plain(events), *_ties(events), *_faults(run.scenario, events), *_laws(events, laws)}
+    told = [event for event in events if type(event) is not TurnEnded]  # they end in between
+    marks = {*_plain(events), *_ties(told), *_faults(run.scenario, told), *_laws(events, laws)}
     return Coverage(
         runs=1,
         marks=Counter(marks),
@@ -173,7 +175,7 @@ def _plain(events: Iterable[Event]) -> Iterator[str]:
                 yield f"error/{error}"
             case RequestOutcome(status=status):
                 yield f"outcome/{status}"
-            case ActorCrashed() | DeadLetter() | SlowTurn():
+            case ActorCrashed() | DeadLetter() | SlowTurn() | TurnEnded():
                 yield f"message/{_kind_of(event.actor)}:{event.message_kind.rstrip('0123456789')}"
             case AskOpened(actor=actor):
                 yield f"message/{_kind_of(actor)}:ask"

@@ -114,7 +114,7 @@ async def _play(
         strategies=strategies,
     )
     async with opening as engine:
-        engine.listen(log.hear, fine=True)
+        engine.listen(log.hear, turns=True)
         leaves = [
             (place, each) for place, each in enumerate(scenario.faults) if isinstance(each, Leave)
         ]

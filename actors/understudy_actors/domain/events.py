@@ -306,6 +306,26 @@ class SlowTurn(Event, frozen=True, kw_only=True, tag="actor.slow_turn"):
     elapsed_s: float
 
 
+class TurnEnded(Event, frozen=True, kw_only=True, tag="turn.end"):
+    """An actor handled a message. For those who listen to turns; every request takes several.
+
+    Attributes:
+        message: A number that grows with each message sent to the actor.
+        message_kind: Its type.
+        sent, began, ended: Numbers of the engine's last event when the message was sent, when its
+            turn began, and of this one.
+        lane: Where it waited; None: it was handled in its sender's call.
+    """
+
+    actor: str
+    message: int
+    message_kind: str
+    sent: int
+    began: int
+    ended: int
+    lane: str | None = None
+
+
 class Contained(Event, frozen=True, kw_only=True, tag="contained"):
     """Code from outside (adapter, strategy, listener) raised and was contained.
 

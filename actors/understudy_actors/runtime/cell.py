@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -22,13 +22,11 @@ from understudy_actors.runtime.errors import (
     DeadlineExceeded,
     NoReply,
 )
-from understudy_actors.runtime.life import Ask, Life, is_wanted
+from understudy_actors.runtime.life import Ask, Life, Waiting, is_wanted
 from understudy_actors.runtime.mailbox import Lane
 from understudy_actors.runtime.reply import Reply
 from understudy_actors.runtime.system import System
-
-SLOW_TURN_S: Final = 0.050
-"""A longer turn holds up everybody else; it leaves an event."""
+from understudy_actors.runtime.turn import Turn
 
 
 class Keeper(Protocol):
@@ -68,14 +66,15 @@ class Cell(Life):
         receive = self._open
         if receive is None:
             return self._ask_with_care(message)
-        timed = self._trace.fine
-        began_s = self._now() if timed else 0.0
+        turn = Turn(self) if self._trace.fine else None
         stack = self._stack
         self._open = None
         stack.append(self)
         try:
             reply = receive(message)
         except Exception as error:
+            if turn is not None:
+                turn.over(message)
             crash = self._crash(message, error)
             self._drain()
             raise crash from error
@@ -88,8 +87,8 @@ class Cell(Life):
             self._look_around()
         else:
             self._open = receive
-        if timed and (elapsed_s := self._now() - began_s) > SLOW_TURN_S:
-            self.herald.slow(message, elapsed_s)
+        if turn is not None:
+            turn.over(message)
         if self.system.ready and not stack:
             self.system.drain()
         if reply is LATER:
@@ -108,7 +107,7 @@ class Cell(Life):
         if (refusal := self._refusal(message)) is not None:
             self._bury(message, refusal.why)
         else:
-            self._queue(message, lane)
+            self._queue(Waiting(message), lane)
         self._drain()
 
     async def ask(self, message: Any, deadline_s: float, lane: Lane = Lane.WORK) -> Any:
@@ -174,7 +173,7 @@ class Cell(Life):
             finally:
                 self._look_around()
 
-    def _handle(self, entry: Any) -> None:
+    def _handle(self, entry: Waiting) -> None:
         """Handle a message that has waited, unless that makes no sense any more."""
         if type(entry) is Ask:
             if entry.perishable and self._now() >= entry.deadline_s:
@@ -182,16 +181,16 @@ class Cell(Life):
             elif (refusal := self._refusal(entry.message)) is not None:
                 entry.reply.close(refusal)
             elif is_wanted(entry):
-                self._turn_of_ask(entry.message, entry.reply)
-        elif (refusal := self._refusal(entry)) is not None:
-            self._bury(entry, refusal.why)
+                self._turn_of_ask(entry.message, entry.reply, entry)
+        elif (refusal := self._refusal(entry.message)) is not None:
+            self._bury(entry.message, refusal.why)
         else:
-            self._turn_of_tell(entry)
+            with suppress(Crashed):  # its supervisor knows; a teller never learns
+                self._turn(entry.message, entry)
 
-    def _turn(self, message: Any) -> Any:
+    def _turn(self, message: Any, waited: Waiting | None = None) -> Any:
         """Handle one message, with an eye on its duration. Raises `Crashed` if it raised."""
-        timed = self._trace.fine
-        began_s = self._now() if timed else 0.0
+        turn = Turn(self, waited) if self._trace.fine else None
         receive = self._receive
         assert receive is not None, "only a running actor has turns"
         self._open = None
@@ -199,25 +198,23 @@ class Cell(Life):
         try:
             reply = receive(message)
         except Exception as error:
+            if turn is not None:
+                turn.over(message)
             raise self._crash(message, error) from error
         except BaseException:  # Ctrl-C outside trio, an exit: not the actor's fault, so it goes on
             self._end_turn()
             raise
         self._end_turn()
         self.handled += 1
-        if timed and (elapsed_s := self._now() - began_s) > SLOW_TURN_S:
-            self.herald.slow(message, elapsed_s)
+        if turn is not None:
+            turn.over(message)
         return reply
 
-    def _turn_of_tell(self, message: Any) -> None:
-        with suppress(Crashed):  # its supervisor knows; a teller never learns
-            self._turn(message)
-
-    def _turn_of_ask(self, message: Any, reply: Reply) -> None:
+    def _turn_of_ask(self, message: Any, reply: Reply, waited: Waiting | None = None) -> None:
         """Run the turn of an ask, and see to it that its slot is closed or owed."""
         self._slot = reply
         try:
-            answer = self._turn(message)
+            answer = self._turn(message, waited)
         except Crashed as crash:
             reply.close(crash)
         except BaseException as interrupt:

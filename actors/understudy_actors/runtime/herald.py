@@ -14,6 +14,7 @@ from understudy_actors.domain.events import (
     AskOpened,
     DeadLetter,
     SlowTurn,
+    TurnEnded,
 )
 from understudy_actors.runtime.ports import Clock
 from understudy_actors.runtime.trace import Trace
@@ -94,6 +95,23 @@ class Herald:
         if self._trace.on:
             at_s, kind = self._clock.now(), type(message).__name__
             self._trace.emit(DeadLetter(at_s=at_s, actor=self._name, message_kind=kind, why=why))
+
+    def turned(
+        self, message: Any, number: int, sent: int, began: int, lane: str | None = None
+    ) -> None:
+        """A turn is over; see `TurnEnded`."""
+        self._trace.emit_turn(
+            TurnEnded(
+                at_s=self._clock.now(),
+                actor=self._name,
+                message=number,
+                message_kind=type(message).__name__,
+                sent=sent,
+                began=began,
+                ended=self._trace.seq + 1,
+                lane=lane,
+            )
+        )
 
     def slow(self, message: Any, elapsed_s: float) -> None:
         """A turn took long."""

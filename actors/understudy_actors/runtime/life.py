@@ -28,10 +28,23 @@ from understudy_actors.runtime.restart import PoisonDoor
 from understudy_actors.runtime.system import Member, System
 
 
-class Ask:
+class Waiting:
+    """A queued message: in which lane, its number, and when it was sent (see `TurnEnded`)."""
+
+    __slots__ = ("lane", "message", "number", "sent")
+
+    lane: Lane
+    number: int
+    sent: int
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+
+
+class Ask(Waiting):
     """A queued ask. `perishable`: pointless, and not to be handled, once its asker is gone."""
 
-    __slots__ = ("deadline_s", "message", "perishable", "reply")
+    __slots__ = ("deadline_s", "perishable", "reply")
 
     def __init__(self, message: Any, reply: Reply, deadline_s: float, *, perishable: bool) -> None:
         self.message = message
@@ -40,12 +53,12 @@ class Ask:
         self.perishable = perishable
 
 
-def is_told(entry: Any) -> bool:
+def is_told(entry: Waiting) -> bool:
     """Is a queued entry a told message, rather than an ask?"""
     return type(entry) is not Ask
 
 
-def is_wanted(entry: Any) -> bool:
+def is_wanted(entry: Waiting) -> bool:
     """Is there a point in handling a queued entry?"""
     return type(entry) is not Ask or entry.reply.open or not entry.perishable
 
@@ -57,6 +70,8 @@ class Life(Member):
         state: Whether it runs.
         restart_at: When it restarts by itself, absolute; None if it runs, or never does.
         poison: The message that crashed the last incarnation.
+        sent: How many messages were sent to it; those that did not wait are counted only while
+            somebody listens to turns.
     """
 
     __slots__ = (
@@ -83,6 +98,7 @@ class Life(Member):
         "restart_at",
         "restart_timer",
         "restarts",
+        "sent",
         "spec",
         "state",
         "system",
@@ -94,7 +110,7 @@ class Life(Member):
         self.name = spec.name
         self.herald = Herald(spec.name, system.clock, system.trace)
         self.state = State.SUSPENDED
-        self.incarnation = self.restarts = self.handled = self.dead_letters = 0
+        self.incarnation = self.restarts = self.handled = self.dead_letters = self.sent = 0
         self.restart_at: float | None = None
         self.restart_timer: TimerHandle | None = None
         self.last_error: Exception | None = None
@@ -164,8 +180,8 @@ class Life(Member):
         self._dirty = True
         self._answer_all()
         if state is not State.SUSPENDED:
-            for message in self._mailbox.sift(lambda _: False):
-                self._bury(message, state.value)
+            for entry in self._mailbox.sift(lambda _: False):
+                self._bury(entry.message, state.value)
         if healthy and actor is not None:
             if self in self._stack:
                 self._leaving = actor
@@ -237,8 +253,10 @@ class Life(Member):
                 return PoisonRefused(self.name, kind.__name__, until)
         return None
 
-    def _queue(self, entry: Any, lane: Lane) -> None:
+    def _queue(self, entry: Waiting, lane: Lane) -> None:
         """Let `entry` wait. Raises `MailboxFull`."""
+        self.sent += 1
+        entry.lane, entry.number, entry.sent = lane, self.sent, self.system.trace.seq
         if not self._mailbox.put(entry, lane):
             self._mailbox.sift(is_wanted)  # asks whose askers have left take no room
             if not self._mailbox.put(entry, lane):

@@ -2,8 +2,9 @@
 
 Events come in two grades. What happens to every request many times over (permits, slots, scores,
 ranks) is *fine*; what a person would want to know (outcomes, failures, transitions, holds, crashes)
-is not. `on` and `fine` are False while nobody wants them: code that would have to build an event
-looks there first, so that silence costs one attribute read.
+is not. Those who want even more are told of every turn of every actor. `on`, `fine` and `turns` are
+False while nobody wants them: code that would have to build an event looks there first, so that
+silence costs one attribute read.
 """
 
 from __future__ import annotations
@@ -23,22 +24,33 @@ class Trace:
     Attributes:
         on: Somebody listens.
         fine: Somebody wants the fine events too.
+        turns: Somebody wants the turns as well; never without `fine`.
         seq: Events so far.
     """
 
-    __slots__ = ("_all", "_coarse", "fine", "on", "seq")
+    __slots__ = ("_all", "_coarse", "_turns", "fine", "on", "seq", "turns")
 
     def __init__(self) -> None:
         self.on = False
         self.fine = False
+        self.turns = False
         self.seq = 0
         self._coarse: tuple[Listener, ...] = ()  # those who want no fine events
         self._all: tuple[Listener, ...] = ()
+        self._turns: tuple[Listener, ...] = ()  # those among them who want turns
 
-    def listen(self, listener: Listener, *, fine: bool = True) -> Callable[[], None]:
-        """Add a listener; returns the function that removes it."""
+    def listen(
+        self, listener: Listener, *, fine: bool = True, turns: bool = False
+    ) -> Callable[[], None]:
+        """Add a listener, which hears of `turns` only if it wants the fine events too.
+
+        Returns:
+            The function that removes it.
+        """
         if fine:
             self._all = (*self._all, listener)
+            if turns:
+                self._turns = (*self._turns, listener)
         else:
             self._coarse = (*self._coarse, listener)
         self._update()
@@ -54,6 +66,11 @@ class Trace:
         self.seq += 1
         self._hand(self.seq, event, self._all)
 
+    def emit_turn(self, event: Event) -> None:
+        """Hand the end of a turn to those who want such."""
+        self.seq += 1
+        self._hand(self.seq, event, self._turns)
+
     def _hand(self, seq: int, event: Event, listeners: tuple[Listener, ...]) -> None:
         failed: list[tuple[Listener, Exception]] = []
         for listener in listeners:
@@ -68,10 +85,12 @@ class Trace:
     def _remove(self, listener: Listener) -> None:
         self._all = tuple(each for each in self._all if each is not listener)
         self._coarse = tuple(each for each in self._coarse if each is not listener)
+        self._turns = tuple(each for each in self._turns if each is not listener)
         self._update()
 
     def _update(self) -> None:
         self.fine = bool(self._all)
+        self.turns = bool(self._turns)
         self.on = self.fine or bool(self._coarse)
 
     def _report(self, listener: Listener, error: Exception, at_s: float) -> None:

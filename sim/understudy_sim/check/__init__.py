@@ -4,8 +4,7 @@ What today's events cannot decide is not checked, rather than checked in vain:
 
 - VOID verdicts (parts of S6 and S14): every permit is dispatched in the turn that gave it.
 - S17 for streams: there are none yet; for whole answers the success is the commit.
-- S22: a message that is handled in its sender's turn leaves no event, by design; order and
-  overlap of turns are the runtime's own tests.
+- S22 in a trace without turns (`Engine.listen(..., turns=True)` adds them; simulations do).
 - The end of a half-open probe's lease (part of S32): an attempt's own timeout is not told.
 """
 

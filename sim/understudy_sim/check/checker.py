@@ -19,6 +19,7 @@ from understudy_sim.check.permits import Probes, Returned, SlotCounts
 from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 from understudy_sim.check.rules import DEFAULT, Rules
+from understudy_sim.check.turns import Turns
 from understudy_sim.check.violation import Monitor, Violation, Watch
 
 Factory: TypeAlias = Callable[[Rules], Monitor]
@@ -44,6 +45,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Restarts,
     Shutdown,
     Time,
+    Turns,
     SlotCounts,
     Scores,
     Counting,

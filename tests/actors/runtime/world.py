@@ -23,7 +23,7 @@ from understudy_actors.runtime.ports import Clock, Randomness
 from understudy_actors.runtime.trace import Trace
 
 PACKAGE = "understudy_actors.runtime"
-ORDER = ("restart", "timers", "reply", "system", "life", "cell", "supervisor")
+ORDER = ("restart", "timers", "reply", "system", "life", "turn", "cell", "supervisor")
 """Modules of the runtime, each after those it imports."""
 
 

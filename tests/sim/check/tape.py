@@ -207,6 +207,33 @@ class Tape:
     def stop(self, actor: str = "provider/p") -> Tape:
         return self.add(e.ActorStopped, actor=actor)
 
+    def turn(
+        self,
+        message: int,
+        lane: str | None = None,
+        *,
+        sent: int | None = None,
+        began: int | None = None,
+        actor: str = "dispatcher",
+    ) -> Tape:
+        """A turn that ends now; unless told otherwise it was sent and began just before."""
+        last = len(self.events)
+        return self.add(
+            e.TurnEnded,
+            actor=actor,
+            message=message,
+            message_kind="Rank",
+            sent=last if sent is None else sent,
+            began=last if began is None else began,
+            ended=last + 1,
+            lane=lane,
+        )
+
+    def turns(self, count: int, lane: str, first: int = 1) -> Tape:
+        for number in range(first, first + count):
+            self.turn(number, lane)
+        return self
+
     def fault(self) -> Tape:
         return self.add(FaultBegan, fault="0", fault_kind="status", target="p")
 

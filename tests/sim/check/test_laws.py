@@ -20,6 +20,7 @@ from understudy_sim.check.liveness import Leases, StatedEnds
 from understudy_sim.check.permits import Probes, Returned, SlotCounts
 from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
+from understudy_sim.check.turns import Turns
 
 Build = Callable[[Tape], object]
 RULES = Rules(
@@ -448,6 +449,55 @@ CASES = [
         "went on after an end of our own doing",
         lambda t: t.ended("neutral", origin="local").failover("p/m", "q/m"),
         lambda t: t.ended("neutral", origin="local").outcome("cancelled").failover("p/m", "q/m"),
+    ),
+    # S22
+    Case(
+        Turns,
+        "dispatcher handled a Rank in the midst of its turn over a Rank",
+        lambda t: t.turn(2).turn(1, began=0),
+        lambda t: t.turn(2, actor="provider/p").turn(1, began=0).turn(3, began=2),
+    ),
+    Case(
+        Turns,
+        "dispatcher handled message 2 before 1",
+        lambda t: t.turn(2, "work").turn(1, "work"),
+        lambda t: t.turn(2, "control").turn(1, "work").turn(3, "work"),
+    ),
+    Case(
+        Turns,
+        "dispatcher handled message 2 before 1",
+        lambda t: t.turn(2).turn(1, "control"),  # it waited while the other was let pass
+        lambda t: t.turn(1, "control").turn(2).stop("dispatcher").start("dispatcher").turn(1),
+    ),
+    Case(
+        Turns,
+        "dispatcher handled message 4 twice",
+        lambda t: t.turn(4, "results").turn(4, "results"),
+        lambda t: t.turn(4, "results").turn(7, "results"),  # those between were given up
+    ),
+    Case(
+        Turns,
+        "handled work while a message waited in its results lane",
+        lambda t: t.tick().tick().turn(1, "work").turn(2, "results", sent=1),
+        lambda t: t.tick().tick().turn(1, "work").turn(2, "results", sent=2),
+    ),
+    Case(
+        Turns,
+        "handled work while a message waited in its control lane",
+        lambda t: t.turn(1, "work").turns(63, "control", 2).turn(70, "work").turn(
+            80, "control", sent=62
+        ),
+        lambda t: t.turn(1, "work").turns(64, "control", 2).turn(70, "work").turn(
+            80, "control", sent=62  # after 64 urgent ones in a row work comes first
+        ),
+    ),
+    Case(
+        Turns,
+        "handled work while a message waited in its results lane",
+        lambda t: [t.turn(9), *(t.crash("dispatcher") for _ in range(2))]
+        and t.turn(10, "work").turn(11, "results", sent=0),
+        lambda t: [t.turn(9), *(t.crash("dispatcher") for _ in range(3))]
+        and t.turn(10, "work").turn(11, "results", sent=0),
     ),
     # S23
     Case(
