@@ -39,6 +39,7 @@ from tests.actors.provider_actor.test_time import (
     check_time,
 )
 from tests.properties.test_queue import queue_machine
+from tests.properties.test_queue_order import CHECKS as ORDER_CHECKS, check_coming_back
 from tests.properties.test_retry import CHECKS as RETRY_CHECKS
 from tests.properties.test_select import check_containment, check_ranking
 from tests.properties.test_smooth_weighted import check_shares, smooth_machine
@@ -87,9 +88,6 @@ PROVIDER: Final = tuple(
     f"understudy_actors.provider.{each}"
     for each in ("free", "endpoint", "telling", "account", "judging", "by_hand", "actor")
 )
-DISPATCHER: Final = tuple(
-    f"understudy_actors.dispatcher.{each}" for each in ("queue", "select", "ranking", "actor")
-)
 """Modules in the order of their imports: a fault in one is seen by those behind it."""
 
 CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
@@ -98,7 +96,9 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.strategies.score": (check_score,),
     "dispatcher.strategies.shares": (check_shares, running(smooth_machine), check_random),
     "dispatcher.retry": RETRY_CHECKS,
-    "dispatcher.queue": (running(queue_machine),),
+    "dispatcher.queue": (running(queue_machine), check_coming_back),
+    "dispatcher.order": ORDER_CHECKS,
+    "dispatcher.fairness": ORDER_CHECKS,
     "dispatcher.select": (check_ranking,),
     "dispatcher.ranking": (check_containment, check_ranking),
     "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
@@ -127,13 +127,19 @@ def checks_of(module: str) -> tuple[Check, ...]:
     return CHECKS.get(module.removeprefix("understudy_actors."), OF_PROVIDER)
 
 
+SEEN_FROM: Final[Mapping[str, str]] = {
+    "dispatcher.select": "dispatcher.ranking",
+    "dispatcher.fairness": "dispatcher.order",
+}
+"""Modules whose checks look at another one, which is built upon them."""
+
+
 def subject(mutant: Mutant) -> ModuleType:
     """The module that a mutant's checks look at, with the fault in or under it."""
     name = mutant.module.removeprefix("understudy_actors.")
-    if name in CHECKS and name != "dispatcher.select":
-        return mutant.plant()
-    order = DISPATCHER[:-1] if mutant.module in DISPATCHER else PROVIDER
-    return built_upon(mutant, order)
+    if name in SEEN_FROM:
+        return built_upon(mutant, (mutant.module, f"understudy_actors.{SEEN_FROM[name]}"))
+    return mutant.plant() if name in CHECKS else built_upon(mutant, PROVIDER)
 
 
 def built_upon(mutant: Mutant, order: tuple[str, ...]) -> ModuleType:
@@ -226,26 +232,81 @@ MUTANTS: Final = [
     ),
     *_in(
         "dispatcher.queue",
-        ("two are woken for one slot", "self._promised[waiter.ticket] = room", "pass"),
-        ("a promise blocks its own holder", "self._promised.pop(ticket, None)  # it", "pass  # it"),
+        (
+            "two are woken for one slot",
+            "promise = self._promised[waiter.ticket] = Promise(waiter, candidate)",
+            "promise = Promise(waiter, candidate)",
+        ),
+        ("a promise blocks its own holder", "and holder != ticket", ""),
         (
             "a promise outlives its holder",
-            "        self._promised.pop(ticket, None)\n        self._w",
-            "        self._w",
+            "self._promised.pop(ticket, None) is not None or self",
+            "self",
         ),
-        ("those who left keep their slot", "elif waiter.wake():", "elif waiter.wake() or True:"),
-        (
-            "last come, first served",
-            "for waiter in self._waiters:\n            room",
-            "for waiter in reversed(self._waiters):\n            room",
-        ),
+        ("those who left keep their slot", "if not waiter.wake():", "if waiter.wake() and False:"),
         (
             "newcomers jump the queue",
-            "return not self._has_room(candidate, math.inf) or any(",
-            "return any(",
+            "return not ticket and bool(self._order.wanted() >> candidate.index & 1)",
+            "return False",
         ),
         ("shut candidates wake", "each.refusal(now) is None and self", "self"),
-        ("only the first is looked at", "full.add(each.index)", "return None"),
+        ("one slot wakes all", "                del free[candidate.index]", "                pass"),
+        (
+            "a new place for who comes back",
+            "if not ticket:\n            self",
+            "if True:\n            self",
+        ),
+        ("age is forgotten on coming back", "now if since is None else since", "now"),
+        ("tokens count twice", "tokens if before is None else 0.0", "tokens"),
+        ("deadlines do not matter", "came_at, deadline, name)", "came_at, math.inf, name)"),
+    ),
+    *_in(
+        "dispatcher.order",
+        ("bands do not rise", "while lifts and lifts[0][0] <= now:", "while False:"),
+        ("bands rise without end", "if waiter.band < PRIORITY_MAX:", "if True:"),
+        ("low bands first", "sorted(self._bands, reverse=True)", "sorted(self._bands)"),
+        ("always the newest first", "now - self.above_since >= rule.window_s", "True"),
+        (
+            "never the newest first",
+            "return self.above_since is not None and now",
+            "return False and now",
+        ),
+        ("delay stands for ever", "            self.above_since = None\n", "            pass\n"),
+        ("each sample starts anew", "elif self.above_since is None:", "else:"),
+        (
+            "nobody is charged",
+            "                        band.charge(line, waiter.tokens)",
+            "                        pass",
+        ),
+        (
+            "too late all the same",
+            "if each.mask & free and now < each.deadline:",
+            "if each.mask & free:",
+        ),
+        ("whoever is first, free or not", "if each.mask & free and now", "if now"),
+        ("lower bands are ahead", "if where >= band and other & mask", "if other & mask"),
+        ("those for others are ahead", "if where >= band and other & mask", "if where >= band"),
+        ("crowds only grow", "        self._crowds[crowd] -= 1\n", ""),
+        (
+            "one lift only",
+            "            self._plan_lift(waiter)\n\n    def _plan",
+            "\n    def _plan",
+        ),
+    ),
+    *_in(
+        "dispatcher.fairness",
+        ("weights do not matter", "tokens / self.weights.get(tenant, 1.0)", "tokens"),
+        (
+            "idleness earns credit",
+            "max(self.reached, self._ahead.pop(tenant, 0.0))",
+            "self._ahead.pop(tenant, 0.0)",
+        ),
+        ("leaving wipes the slate", "            self._ahead[tenant] = tag", "            pass"),
+        (
+            "newcomers wait for the others' past",
+            "return max(self.reached, self",
+            "return max(2 * self.reached, self",
+        ),
     ),
     *_in(
         "dispatcher.select",
@@ -282,8 +343,8 @@ MUTANTS: Final = [
         ("queue or not", "if not self._queue.idle:", "if False:"),
         (
             "nobody is woken on leaving",
-            "self._queue.leave(message.flight.ticket)\n        self._queue.wake(self._now())",
-            "self._queue.leave(message.flight.ticket)",
+            "        self._wake(now)\n\n    def _gate_changed",
+            "\n    def _gate_changed",
         ),
         (
             "adopted strategies die with it",

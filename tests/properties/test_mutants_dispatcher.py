@@ -7,7 +7,14 @@ import importlib
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.properties.mutants_dispatcher import CHECKS, MUTANTS, OF_PROVIDER, checks_of, subject
+from tests.properties.mutants_dispatcher import (
+    CHECKS,
+    MUTANTS,
+    OF_PROVIDER,
+    SEEN_FROM,
+    checks_of,
+    subject,
+)
 from tests.support.mutants import Mutant
 
 settings.register_profile(
@@ -40,8 +47,6 @@ def test_a_planted_fault_is_noticed(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("name", [*CHECKS, "provider.actor"])
 def test_the_real_module_passes_the_same(name: str) -> None:
-    module = importlib.import_module(f"understudy_actors.{name}")
-    if name == "dispatcher.select":
-        module = importlib.import_module("understudy_actors.dispatcher.ranking")
+    module = importlib.import_module(f"understudy_actors.{SEEN_FROM.get(name, name)}")
     for check in CHECKS.get(name, OF_PROVIDER):
         check(module)

@@ -1,4 +1,8 @@
-"""The queue for slots under any interleaving: in order, one for each slot, nobody forgotten."""
+"""The queue for slots under any interleaving: in order, one for each slot, nobody forgotten.
+
+The model says the order from scratch at each turn: the highest band by the time waited, and inside
+a tenant the oldest, or the newest where every service of the last while found old ones.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,13 @@ from hypothesis.stateful import (
 
 from tests.actors.dispatcher.made import many
 from understudy_actors.dispatcher import queue
+from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.request import PRIORITY_MAX
 
 COUNT = 3
+CAPACITY = 6
+RULE = WaitingRule(ageing_s=4.0, standing_s=2.0, window_s=3.0)
 some = st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=COUNT, unique=True)
 
 
@@ -28,14 +36,18 @@ some = st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=COUNT, unique=Tr
 class Asker:
     """A request as the queue meets it: it waits, is woken, and may have left unnoticed."""
 
+    machine: Any
     wanted: list[Candidate]
+    tenant: str
+    priority: int
+    since: float
+    deadline: float
     ticket: int = 0
     there: bool = True
-    woken: bool = False
+    band: int = 0
 
     def wake(self) -> bool:
-        assert not self.woken, "woken twice"
-        self.woken = self.there
+        self.machine.turn_of(self)
         return self.there
 
 
@@ -49,43 +61,57 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.all = many(COUNT)
             self.waiting: list[Asker] = []
             self.promised: list[tuple[Asker, Candidate]] = []
+            self.served: dict[tuple[int, str], list[tuple[float, float]]] = {}
             self.tickets: list[int] = []
+            self.turns: list[tuple[Asker, Candidate]] = []
 
         @initialize(limits=st.lists(st.integers(1, 2), min_size=COUNT, max_size=COUNT))
         def build(self, limits: list[int]) -> None:
-            self.queue: Any = module.SlotQueue(capacity=6, last_ticket=100)
+            self.queue: Any = module.SlotQueue(capacity=CAPACITY, last_ticket=100, rule=RULE)
             for each, limit in zip(self.all, limits, strict=True):
                 each.limit = each.in_flight = limit
 
         @precondition(lambda self: not self.queue.full)
-        @rule(wanted=some)
-        def join(self, wanted: list[int]) -> None:
-            asker = Asker([self.all[index] for index in wanted])
-            asker.ticket = self.queue.join(asker.wanted, 0, asker.wake)
-            assert all(asker.ticket > ticket for ticket in self.tickets), "behind all others"
+        @rule(
+            wanted=some,
+            tenant=st.sampled_from("ab"),
+            priority=st.integers(-1, 1),
+            time_s=st.sampled_from([3.0, 100.0]),
+        )
+        def join(self, wanted: list[int], tenant: str, priority: int, time_s: float) -> None:
+            until = self.now + time_s
+            picked = [self.all[index] for index in wanted]
+            asker = Asker(self, picked, tenant, priority, self.now, until)
+            ahead = sum(
+                1
+                for each in self.waiting
+                if self.band_of(each) >= priority and set(each.wanted) & set(picked)
+            )
+            assert self.queue.ahead(picked, priority, self.now) == ahead
+            self.stand(asker)
+            assert all(asker.ticket > ticket for ticket in self.tickets), "a new one"
             self.tickets.append(asker.ticket)
-            self.waiting.append(asker)
             self.wake()
 
         @precondition(lambda self: self.promised)
         @rule(data=st.data(), wanted=some)
         def fail_to_sit_and_join_again(self, data: st.DataObject, wanted: list[int]) -> None:
             asker, _ = self.take_promise(data)
-            asker.wanted, asker.woken = [self.all[index] for index in wanted], False
-            assert self.queue.join(asker.wanted, asker.ticket, asker.wake) == asker.ticket
-            self.waiting.append(asker)
+            asker.wanted, before = [self.all[index] for index in wanted], asker.ticket
+            self.stand(asker)
+            assert asker.ticket == before
             self.wake()
 
         @precondition(lambda self: self.promised)
         @rule(data=st.data())
         def sit(self, data: st.DataObject) -> None:
             asker, candidate = self.take_promise(data)
-            earlier = [c for a, c in self.promised if a.ticket < asker.ticket].count(candidate)
-            spare = candidate.in_flight + earlier < candidate.limit
+            others = [c for _, c in self.promised].count(candidate)
+            spare = candidate.in_flight + others < candidate.limit
             assert self.queue.precedes(asker.ticket, candidate) is not spare, "it has its promise"
             if spare and candidate.refusal(self.now) is None:
                 candidate.in_flight += 1
-            self.queue.leave(asker.ticket)
+            assert self.queue.leave(asker.ticket)
             self.wake()
 
         @precondition(lambda self: self.waiting)
@@ -94,8 +120,9 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             asker = self.waiting[data.draw(st.integers(0, len(self.waiting) - 1))]
             asker.there = False
             if told:
-                self.waiting.remove(asker)
-                self.queue.leave(asker.ticket)
+                self.forget(asker)
+                assert self.queue.leave(asker.ticket)
+                assert not self.queue.leave(asker.ticket), "only once"
                 self.wake()
 
         @rule(index=st.integers(0, COUNT - 1))
@@ -109,9 +136,9 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.all[index].shut_until = self.now + seconds
             self.wake()
 
-        @rule()
-        def wait(self) -> None:
-            self.now += 1.0
+        @rule(seconds=st.sampled_from([1.0, 4.0]))
+        def wait(self, seconds: float) -> None:
+            self.now += seconds
             self.wake()
 
         @rule(index=st.integers(0, COUNT - 1), limit=st.integers(1, 3))
@@ -122,18 +149,77 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         def take_promise(self, data: st.DataObject) -> tuple[Asker, Candidate]:
             return self.promised.pop(data.draw(st.integers(0, len(self.promised) - 1)))
 
+        def stand(self, asker: Asker) -> None:
+            waiter = self.queue.join(
+                asker.wanted,
+                asker.ticket,
+                asker.wake,
+                now=self.now,
+                since=asker.since,
+                priority=asker.priority,
+                tenant=asker.tenant,
+                tokens=10.0,
+                deadline=asker.deadline,
+            )
+            asker.ticket, asker.band = waiter.ticket, self.band_of(asker)
+            self.age()
+            self.waiting.append(asker)
+
         def wake(self) -> None:
-            """What the dispatcher does after each change; checked against the rule said plainly."""
-            self.waiting.sort(key=lambda asker: asker.ticket)
-            self.queue.wake(self.now)
-            for asker in list(self.waiting):
-                room = next((c for c in asker.wanted if self.has_room(c)), None)
-                assert not (asker.woken and room is None), "woken for nothing, or out of turn"
-                assert room is None or asker.woken or not asker.there, "a slot woke nobody"
-                if asker.woken and room is not None:
-                    self.promised.append((asker, room))
-                if room is not None:
-                    self.waiting.remove(asker)
+            """What the dispatcher does after each change."""
+            self.age()
+            self.turns.clear()
+            woken = self.queue.wake(self.now)
+            assert [(p.waiter.ticket, p.candidate) for p in woken] == [
+                (asker.ticket, room) for asker, room in self.turns
+            ]
+            for asker in self.waiting:
+                assert not self.could(asker), "a slot woke nobody"
+
+        def turn_of(self, asker: Asker) -> None:
+            """The queue says that it is this one's turn: so must the rule, said plainly."""
+            assert asker in self.waiting, "woken twice"
+            assert self.could(asker), "woken for nothing, or too late"
+            ready = [each for each in self.waiting if self.could(each)]
+            assert asker.band == max(each.band for each in ready), "the highest band first"
+            line = [e for e in self.waiting if (e.band, e.tenant) == (asker.band, asker.tenant)]
+            line.sort(key=lambda each: each.ticket)
+            ready = [each for each in line if self.could(each)]
+            turned = self.newest_first(asker)
+            assert asker is ready[-1 if turned else 0], "out of turn"
+            samples = self.served.setdefault((asker.band, asker.tenant), [])
+            samples.append((self.now, self.now - line[0].since))
+            self.forget(asker)
+            if asker.there:
+                room = next(c for c in asker.wanted if self.has_room(c))
+                self.promised.append((asker, room))
+                self.turns.append((asker, room))
+
+        def newest_first(self, asker: Asker) -> bool:
+            samples = self.served.get((asker.band, asker.tenant), [])
+            standing_since = None
+            for at, oldest_s in reversed(samples):
+                if oldest_s < RULE.standing_s:
+                    break
+                standing_since = at
+            return standing_since is not None and self.now - standing_since >= RULE.window_s
+
+        def age(self) -> None:
+            for asker in sorted(self.waiting, key=lambda each: each.ticket):
+                asker.band = self.band_of(asker)
+            alive = {(each.band, each.tenant) for each in self.waiting}
+            self.served = {line: s for line, s in self.served.items() if line in alive}
+
+        def forget(self, asker: Asker) -> None:
+            self.waiting.remove(asker)
+            self.age()
+
+        def band_of(self, asker: Asker) -> int:
+            lifts = int((self.now - asker.since) // RULE.ageing_s)
+            return min(PRIORITY_MAX, asker.priority + lifts)
+
+        def could(self, asker: Asker) -> bool:
+            return self.now < asker.deadline and any(self.has_room(c) for c in asker.wanted)
 
         def has_room(self, candidate: Candidate) -> bool:
             promised = sum(1 for _, other in self.promised if other is candidate)
@@ -150,8 +236,9 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 
         @invariant()
         def it_knows_who_waits(self) -> None:
-            assert len(self.queue) == len(self.waiting) <= 6 + 3 * COUNT, "those who came back too"
-            assert self.queue.full == (len(self.waiting) >= 6)
+            most = CAPACITY + 3 * COUNT
+            assert len(self.queue) == len(self.waiting) <= most, "those who came back too"
+            assert self.queue.full == (len(self.waiting) >= CAPACITY)
             assert self.queue.idle == (not self.waiting and not self.promised)
 
     return AnyInterleaving

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from understudy_actors.dispatcher.admission import queue_full, slots_per_s, too_late, useful_s
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.messages import (
     Failed,
@@ -26,6 +27,7 @@ from understudy_actors.dispatcher.messages import (
     Step,
     WaitForSlot,
 )
+from understudy_actors.dispatcher.order import Waiter
 from understudy_actors.dispatcher.queue import SlotQueue
 from understudy_actors.dispatcher.ranking import Ranking, Report
 from understudy_actors.dispatcher.retry import (
@@ -41,14 +43,18 @@ from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies.base import Strategy
 from understudy_actors.domain.candidate import NO_SLOT, Candidate
 from understudy_actors.domain.errors import Overloaded
-from understudy_actors.domain.events import RetryToken, StrategyChanged
+from understudy_actors.domain.events import (
+    Queued,
+    QueueLeft,
+    QueueRefused,
+    RetryToken,
+    StrategyChanged,
+    Unqueued,
+)
 from understudy_actors.domain.outcome import POLICY, ErrorClass
 from understudy_actors.runtime.actor import LATER, Context
 
 _TICKETS: Final = 1 << 40  # more than one incarnation will ever hand out
-
-WAIT_HINT_S: Final = 1.0
-"""What a full queue tells its callers to wait, in seconds."""
 
 
 class Switched(Struct, frozen=True):
@@ -96,7 +102,9 @@ class Dispatcher:
         for strategy in self._adopted.values():
             self._ranking.adopt(strategy)
         self._draws = context.randomness.stream("backoff")
-        self._queue = SlotQueue(settings.queue_capacity, context.incarnation * _TICKETS)
+        self._queue = SlotQueue(
+            settings.queue_capacity, context.incarnation * _TICKETS, settings.waiting
+        )
         self._budget = RetryBudget(
             settings.budget_ratio,
             settings.budget_per_second,
@@ -147,7 +155,7 @@ class Dispatcher:
     def _spare_stand_ins(self, decision: Decision, flight: Flight, now: float) -> None:
         """A stand-in answers when nobody else can, not when the others are busy for a moment."""
         patient_until = flight.accepted_at + self._settings.default_retry.patience_s
-        if now < min(patient_until, flight.deadline) and not self._queue.full:
+        if now < min(patient_until, flight.deadline) and not self._refusal(flight, decision, now):
             for each in decision.ranked:
                 decision.left_out[each.name] = "stands in only after a wait for the others"
             decision.ranked = ()
@@ -199,26 +207,97 @@ class Dispatcher:
         return Step(Move.HERE, f"again after {wait_s:.2f} s", wait_s=wait_s)
 
     def _wait(self, message: WaitForSlot) -> Any:
-        flight = message.flight
+        flight, now = message.flight, self._now()
         reply = self._context.reply()
-        if self._queue.full and not flight.ticket:
-            reply.fail(queue_full(self._queue.capacity, self._now()))
+        decision = flight.decisions[-1]
+        refusal = self._refusal(flight, decision, now)
+        if refusal is not None:
+            if self._trace.on:
+                reason = "full" if self._queue.full else "late"
+                self._trace.emit(
+                    QueueRefused(
+                        at_s=now, request=flight.id, reason=reason, retry_at=refusal.retry_at or now
+                    )
+                )
+            reply.fail(refusal)
             return LATER
-        now = self._now()
-        flight.ticket = self._queue.join(
-            _worth_waiting_for(flight, now), flight.ticket, lambda: reply.send(None)
+        if not flight.ticket:
+            flight.queued_at = now
+        request = flight.request
+        waiter = self._queue.join(
+            _worth_waiting_for(flight, decision, now),
+            flight.ticket,
+            lambda: reply.send(None),
+            flight.id,
+            now=now,
+            since=flight.queued_at,
+            priority=request.priority,
+            tenant=request.tenant or request.user or "",
+            tokens=float(flight.input_tokens + flight.output_tokens),
+            deadline=flight.deadline,
         )
-        self._queue.wake(now)
+        flight.ticket = waiter.ticket
+        if self._trace.fine:
+            self._tell_queued(waiter, now)
+        self._wake(now)
         return LATER
 
+    def _refusal(self, flight: Flight, decision: Decision, now: float) -> Overloaded | None:
+        """Why a request may not wait in line; None if it may, as whoever has a place there."""
+        queue = self._queue
+        if flight.ticket or not len(queue):
+            return None
+        wanted = _worth_waiting_for(flight, decision, now)
+        pace = slots_per_s(wanted, flight.output_tokens, now)
+        if queue.full:
+            return queue_full(len(queue), pace, now)
+        if pace is None:
+            return None
+        ahead = queue.ahead(wanted, flight.request.priority, now)
+        left_s = flight.deadline - now - useful_s(wanted, flight.output_tokens, now)
+        return too_late(ahead, ahead / pace, left_s, now) if ahead / pace > left_s else None
+
+    def _wake(self, now: float) -> None:
+        """Let in whoever is next, as far as there are slots."""
+        for promise in self._queue.wake(now):
+            if self._trace.fine:
+                waiter = promise.waiter
+                self._trace.emit_fine(
+                    Unqueued(
+                        at_s=now,
+                        request=waiter.name,
+                        ticket=waiter.ticket,
+                        endpoint=promise.candidate.name,
+                        band=waiter.band,
+                        waited_s=now - waiter.since,
+                    )
+                )
+
+    def _tell_queued(self, waiter: Waiter, now: float) -> None:
+        self._trace.emit_fine(
+            Queued(
+                at_s=now,
+                request=waiter.name,
+                ticket=waiter.ticket,
+                wanted=tuple(each.name for each in waiter.wanted),
+                since=waiter.since,
+                deadline=waiter.deadline,
+                priority=waiter.priority,
+                tenant=waiter.tenant,
+                tokens=waiter.tokens,
+            )
+        )
+
     def _left(self, message: Left) -> None:
-        self._queue.leave(message.flight.ticket)
-        self._queue.wake(self._now())
+        flight, now = message.flight, self._now()
+        if self._queue.leave(flight.ticket) and self._trace.fine:
+            self._trace.emit_fine(QueueLeft(at_s=now, request=flight.id, ticket=flight.ticket))
+        self._wake(now)
 
     def _gate_changed(self, message: GateChanged) -> None:
         now = self._now()
         self._ranking.note(message.candidate, now)
-        self._queue.wake(now)
+        self._wake(now)
 
     def _select(self, message: Select) -> Decision:
         return self._ranking.select(message, self._now())
@@ -240,16 +319,7 @@ class Dispatcher:
             )
 
 
-def queue_full(capacity: int, now: float) -> Overloaded:
-    """The error for a request that finds the queue for a slot full."""
-    return Overloaded(
-        f"{capacity} requests wait for a slot already. Shed this one, or raise `queue_capacity`.",
-        retry_at=now + WAIT_HINT_S,
-        retry_after_s=WAIT_HINT_S,
-    )
-
-
-def _worth_waiting_for(flight: Flight, now: float) -> list[Candidate]:
+def _worth_waiting_for(flight: Flight, decision: Decision, now: float) -> list[Candidate]:
     """Who may serve this flight as soon as they have a slot.
 
     Not whom it tried, but for the one it asks again; nor who seems free but refused all the same
@@ -258,7 +328,6 @@ def _worth_waiting_for(flight: Flight, now: float) -> list[Candidate]:
     """
     if flight.retries_here and not flight.fallback:
         return [flight.tried[-1]]
-    decision = flight.decisions[-1]
     done = flight.tried[:-1] if flight.retries_here else flight.tried
     return [
         each

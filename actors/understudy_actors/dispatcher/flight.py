@@ -57,6 +57,7 @@ class Flight(Struct, eq=False, gc=False):
         wait_s: Seconds waited since the last attempt.
         ended_at: When its last attempt ended.
         ticket: Place in the queue for a slot; 0 as long as it never waited.
+        queued_at: When it got that place.
         outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
@@ -75,6 +76,7 @@ class Flight(Struct, eq=False, gc=False):
     last_error: ProviderError | None = None
     wait_s: float = 0.0
     ticket: int = 0
+    queued_at: float = 0.0
     ended_at: float = 0.0
     outgrew: int = 0
 

@@ -8,11 +8,13 @@ from typing import Final
 
 import attrs
 
+from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import GuardRule, RetryRule
 from understudy_actors.dispatcher.strategies.base import Strategy
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _DEFAULT_RETRY: Final = RetryRule()
+_DEFAULT_WAITING: Final = WaitingRule()
 _DEFAULT_GUARD: Final = GuardRule()
 
 
@@ -30,6 +32,7 @@ class DispatcherSettings:
         guard: Failover guard; None switches it off.
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
         queue_capacity: How many requests may wait for a slot.
+        waiting: In what order they are served.
     """
 
     strategies: Mapping[str, Callable[[], Strategy]]
@@ -48,3 +51,4 @@ class DispatcherSettings:
     guard: GuardRule | None = _DEFAULT_GUARD
     reroute_refused_content: bool = False
     queue_capacity: int = 1000
+    waiting: WaitingRule = _DEFAULT_WAITING

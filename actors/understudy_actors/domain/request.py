@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct, field
 
 from understudy_actors.domain import operation
+
+PRIORITY_MAX: Final = 3
+"""Priorities go from minus this to this."""
 
 
 class Complexity(enum.StrEnum):
@@ -127,6 +130,9 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         fallback: False asks the first choice only.
         output_tokens: The caller's estimate of the answer's length, for cost and latency.
         user: Whom to account it to.
+        tenant: Whose share it counts in while requests wait for a slot; left out, its `user`.
+        priority: -3..3: while requests wait for a slot, higher ones come first, and each 10 s of
+            waiting lifts one by a step.
         id: The caller's own request id; by default the engine makes one.
     """
 
@@ -145,6 +151,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fallback: bool = True
     output_tokens: int | None = None
     user: str | None = None
+    tenant: str | None = None
+    priority: int = 0
     id: str | None = None
 
     @classmethod

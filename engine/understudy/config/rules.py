@@ -10,6 +10,7 @@ from understudy.config.provider import ProviderConfig
 from understudy.config.resolve import Kinds, chains
 from understudy.config.schema import Config
 from understudy.config.sections import GuardConfig, HoldConfig, ProviderRetryConfig, RetryConfig
+from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import Backoff, GuardRule, RetryRule
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies.base import Strategy
@@ -81,6 +82,12 @@ def dispatcher_settings(
         guard=guard_rule(config.retry.guard),
         reroute_refused_content=config.reroute_refused_content,
         queue_capacity=config.queue_capacity,
+        waiting=WaitingRule(
+            ageing_s=config.waiting.ageing_s,
+            standing_s=config.waiting.standing_s,
+            window_s=config.waiting.window_s,
+            shares=config.waiting.shares,
+        ),
     )
 
 

@@ -9,7 +9,16 @@ from msgspec import field
 
 from understudy.config.faults import BadKey
 from understudy.config.section import Section
-from understudy.config.values import Amount, Count, CountOrZero, Seconds, SecondsOrZero, Share
+from understudy.config.values import (
+    Amount,
+    Count,
+    CountOrZero,
+    Seconds,
+    SecondsOrZero,
+    Share,
+    Text,
+    Weight,
+)
 from understudy_actors.domain.outcome import ErrorClass
 
 BackoffKind: TypeAlias = Literal["exponential", "linear"]
@@ -237,6 +246,24 @@ class LogConfig(Section, frozen=True, kw_only=True):
 
     level: Literal["debug", "info", "warning", "error", "off"] = "info"
     format: Literal["console", "json"] = "console"
+
+
+class WaitingConfig(Section, frozen=True, kw_only=True):
+    """In what order requests that wait for a slot are served: by priority, tenant, and age.
+
+    Attributes:
+        ageing: Each time so long waited lifts a request by one step of priority.
+        standing: While the oldest of a tenant waits at least so long, its delay may be standing.
+        window: It is after so long; then the tenant's newest request comes first.
+        shares: Tenant to its weight against the others, 1 if it is not named.
+    """
+
+    title: ClassVar[str] = "waiting"
+
+    ageing_s: Seconds = field(default=10.0, name="ageing")
+    standing_s: Seconds = field(default=0.5, name="standing")
+    window_s: SecondsOrZero = field(default=5.0, name="window")
+    shares: dict[Text, Weight] = field(default_factory=dict)
 
 
 class ComplexityConfig(Section, frozen=True, kw_only=True):

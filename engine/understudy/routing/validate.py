@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.request import (
+    PRIORITY_MAX,
     ChatInput,
     Complexity,
     CustomInput,
@@ -25,7 +26,7 @@ COMPLEXITIES: Final = frozenset(str(each) for each in Complexity)
 VALUE_CHARS_MAX: Final = 60
 """Of a wrong value this much is shown."""
 
-_TEXTS: Final = ("operation", "model", "strategy", "region", "complexity", "user", "id")
+_TEXTS: Final = ("operation", "model", "strategy", "region", "complexity", "user", "tenant", "id")
 _PARTS: Final = (TextPart, ImagePart)
 
 
@@ -51,6 +52,8 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
         _whole("max_attempts", request.max_attempts, 1)
     if request.output_tokens is not None:
         _whole("output_tokens", request.output_tokens, 0)
+    if request.priority != 0:
+        _step("priority", request.priority, PRIORITY_MAX)
     body = request.input
     check = _CHECKS.get(type(body))
     if check is None:
@@ -71,6 +74,7 @@ def _is_plain(request: Request) -> bool:
         and request.complexity is None
         and request.region is None
         and request.user is None
+        and request.tenant is None
         and request.id is None
     )
 
@@ -168,6 +172,11 @@ def _not_negative(field: str, value: float, right: str) -> None:
 def _whole(field: str, value: object, least: int) -> None:
     if type(value) is not int or value < least:
         raise _invalid(field, value, f"an integer >= {least}")
+
+
+def _step(field: str, value: object, most: int) -> None:
+    if type(value) is not int or not -most <= value <= most:
+        raise _invalid(field, value, f"an integer from {-most} to {most}")
 
 
 def _share(field: str, value: float, most: float) -> None:

@@ -1,0 +1,261 @@
+"""In what order those who wait are served: bands, then tenants, then age.
+
+    strict bands        the higher priority first; each `ageing_s` waited lifts by one band
+      fair shares       inside a band, the tenant that was served least (see `fairness`)
+        by age          inside a tenant the oldest first; the newest, while delay stands there
+
+Bands alone would starve: hence the lift, after which age and fairness decide at the top. Delay
+stands when, at each service for `window_s`, the oldest had waited `standing_s` or longer. Then all
+of a tenant's requests would be answered too late if the oldest came first; with the newest first,
+most are in time (adaptive LIFO, and CoDel's rule for when a queue is a standing one: Maurer, "Fail
+at Scale", ACM Queue 2015; Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+from msgspec import Struct
+
+from understudy_actors.dispatcher.fairness import FairShares
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.request import PRIORITY_MAX
+
+_NOBODY: Final[Mapping[str, float]] = MappingProxyType({})
+
+
+class WaitingRule(Struct, frozen=True, kw_only=True):
+    """How those who wait are ordered.
+
+    Attributes:
+        ageing_s: Each time so long waited lifts a request by one band, in seconds.
+        standing_s: From this age of the oldest on, in seconds, its delay may be a standing one.
+        window_s: It is one after so many seconds of that.
+        shares: Weight of a tenant against the others, > 0; 1 for who is not named.
+    """
+
+    ageing_s: float = 10.0
+    standing_s: float = 0.5
+    window_s: float = 5.0
+    shares: Mapping[str, float] = _NOBODY
+
+
+def mask_of(candidates: Sequence[Candidate]) -> int:
+    """A set of candidates as bits, by index."""
+    mask = 0
+    for each in candidates:
+        mask |= 1 << each.index
+    return mask
+
+
+@attrs.define(eq=False, slots=True)
+class Waiter:
+    """One request in the queue; `wake` answers its ask and says whether it was still there.
+
+    Attributes:
+        ticket: Its place among those of its band and tenant.
+        wanted: The candidates that could serve it as soon as they have a slot; `mask` in bits.
+        priority: The band it came with.
+        tenant: Who shares with whom.
+        tokens: What serving it counts in its tenant's share.
+        since, deadline: Absolute, in seconds: when it came, and until when a slot is of use.
+        name: Of its request.
+        band: Where it stands now: its priority, and what its waiting has lifted it by.
+    """
+
+    ticket: int
+    wanted: Sequence[Candidate]
+    wake: Callable[[], bool]
+    priority: int = 0
+    tenant: str = ""
+    tokens: float = 1.0
+    since: float = 0.0
+    deadline: float = math.inf
+    name: str = ""
+    mask: int = attrs.field(init=False)
+    band: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.mask = mask_of(self.wanted)
+        self.band = self.priority
+
+
+def _ticket(waiter: Waiter) -> int:
+    return waiter.ticket
+
+
+@attrs.define(eq=False, slots=True)
+class Line:
+    """One tenant's waiters in one band, by ticket; `tag` is where its share stands."""
+
+    tenant: str
+    tag: float
+    waiters: list[Waiter] = attrs.Factory(list)
+    above_since: float | None = None
+
+    def add(self, waiter: Waiter) -> None:
+        """Where its ticket belongs."""
+        insort(self.waiters, waiter, key=_ticket)
+
+    def remove(self, waiter: Waiter) -> None:
+        """It is gone."""
+        del self.waiters[bisect_left(self.waiters, waiter.ticket, key=_ticket)]
+
+    def newest_first(self, now: float, rule: WaitingRule) -> bool:
+        """Does delay stand?"""
+        return self.above_since is not None and now - self.above_since >= rule.window_s
+
+    def first(self, free: int, now: float, rule: WaitingRule) -> Waiter | None:
+        """Who of those whom a free candidate (bits) could serve in time is next."""
+        turned = self.newest_first(now, rule)
+        for each in reversed(self.waiters) if turned else self.waiters:
+            if each.mask & free and now < each.deadline:
+                return each
+        return None
+
+    def sample(self, now: float, rule: WaitingRule) -> None:
+        """Somebody of this line is served: how long has the oldest waited?"""
+        if now - self.waiters[0].since < rule.standing_s:
+            self.above_since = None
+        elif self.above_since is None:
+            self.above_since = now
+
+
+@attrs.define(eq=False, slots=True)
+class Band:
+    """Lines of one band, the next tenant first."""
+
+    shares: FairShares
+    lines: dict[str, Line] = attrs.Factory(dict)
+    ring: list[Line] = attrs.Factory(list)
+
+    def line(self, tenant: str) -> Line:
+        """The line of a tenant; a new one if there is none."""
+        line = self.lines.get(tenant)
+        if line is None:
+            line = self.lines[tenant] = Line(tenant, self.shares.enter(tenant))
+            insort(self.ring, line, key=_tag)  # behind those with the same tag
+        return line
+
+    def remove(self, waiter: Waiter) -> None:
+        """Take a waiter out, and its line with the last one."""
+        line = self.lines[waiter.tenant]
+        line.remove(waiter)
+        if not line.waiters:
+            del self.lines[waiter.tenant]
+            self.ring.remove(line)
+            self.shares.leave(waiter.tenant, line.tag)
+
+    def charge(self, line: Line, tokens: float) -> None:
+        """A waiter of this line is served."""
+        self.ring.remove(line)
+        line.tag = self.shares.serve(line.tenant, line.tag, tokens)
+        insort(self.ring, line, key=_tag)
+
+
+def _tag(line: Line) -> float:
+    return line.tag
+
+
+@attrs.define(eq=False, slots=True)
+class Order:
+    """All who wait, in the order of service."""
+
+    rule: WaitingRule
+    _waiters: dict[int, Waiter] = attrs.Factory(dict)
+    _bands: dict[int, Band] = attrs.Factory(dict)
+    _lifts: list[tuple[float, int]] = attrs.Factory(list)
+    _crowds: dict[tuple[int, int], int] = attrs.Factory(dict)
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(self._waiters.values())
+
+    def wanted(self) -> int:
+        """Everybody whom somebody waits for, in bits."""
+        mask = 0
+        for each, _ in self._crowds:
+            mask |= each
+        return mask
+
+    def ahead(self, mask: int, band: int) -> int:
+        """How many in this band or a higher one wait for any of these candidates (bits)."""
+        return sum(
+            count
+            for (other, where), count in self._crowds.items()
+            if where >= band and other & mask
+        )
+
+    def add(self, waiter: Waiter, now: float) -> None:
+        """Let a waiter in, where its ticket, its tenant and the time it has waited put it."""
+        self._waiters[waiter.ticket] = waiter
+        self._seat(waiter)
+        self._plan_lift(waiter)
+        self.age(now)
+
+    def remove(self, ticket: int) -> Waiter | None:
+        """Take a waiter out; None if there is no such."""
+        waiter = self._waiters.pop(ticket, None)
+        if waiter is not None:
+            self._unseat(waiter)
+        return waiter
+
+    def next(self, free: int, now: float) -> Waiter | None:
+        """Take out whoever is served next by one of the free candidates (bits), if anybody is."""
+        self.age(now)
+        for number in sorted(self._bands, reverse=True):
+            band = self._bands[number]
+            for line in band.ring:
+                waiter = line.first(free, now, self.rule)
+                if waiter is not None:
+                    line.sample(now, self.rule)
+                    if waiter.tokens:
+                        band.charge(line, waiter.tokens)
+                    self.remove(waiter.ticket)
+                    return waiter
+        return None
+
+    def age(self, now: float) -> None:
+        """Lift everybody who has waited long enough."""
+        lifts = self._lifts
+        while lifts and lifts[0][0] <= now:
+            waiter = self._waiters.get(heappop(lifts)[1])
+            if waiter is None:
+                continue
+            self._unseat(waiter)
+            waiter.band += 1
+            self._seat(waiter)
+            self._plan_lift(waiter)
+
+    def _plan_lift(self, waiter: Waiter) -> None:
+        if waiter.band < PRIORITY_MAX:
+            steps = waiter.band - waiter.priority + 1
+            heappush(self._lifts, (waiter.since + steps * self.rule.ageing_s, waiter.ticket))
+            if len(self._lifts) > 2 * len(self._waiters) + 16:  # most of them left meanwhile
+                self._lifts = sorted({e for e in self._lifts if e[1] in self._waiters})
+
+    def _seat(self, waiter: Waiter) -> None:
+        band = self._bands.get(waiter.band)
+        if band is None:
+            band = self._bands[waiter.band] = Band(FairShares(self.rule.shares))
+        band.line(waiter.tenant).add(waiter)
+        crowd = waiter.mask, waiter.band
+        self._crowds[crowd] = self._crowds.get(crowd, 0) + 1
+
+    def _unseat(self, waiter: Waiter) -> None:
+        band = self._bands[waiter.band]
+        band.remove(waiter)
+        if not band.lines and band.shares.idle:
+            del self._bands[waiter.band]
+        crowd = waiter.mask, waiter.band
+        self._crowds[crowd] -= 1
+        if not self._crowds[crowd]:
+            del self._crowds[crowd]
