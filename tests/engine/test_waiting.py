@@ -73,9 +73,7 @@ async def test_who_would_come_too_late_is_refused_at_once_and_told_when_to_come(
             assert trio.current_time() == began
             assert late.value.retry_after_s == pytest.approx(3 * 2.0 - (5.0 - 1.0))
             assert late.value.retry_at == pytest.approx(began + 2.0)
-            nursery.start_soon(
-                ask, 5.0 + 4.1
-            )  # three turns and half an answer fit, and one of a higher priority
+            nursery.start_soon(ask, 12.5)  # its turn is the last, after 10 s
             await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(lambda: ask(5.0, priority=1))  # nobody is ahead of it
             await trio.testing.wait_all_tasks_blocked()

@@ -10,6 +10,7 @@ _DISPATCHER: Final = "understudy_actors.dispatcher.actor"
 _RANKING: Final = "understudy_actors.dispatcher.ranking"
 _RETRY: Final = "understudy_actors.dispatcher.retry"
 _QUEUE: Final = "understudy_actors.dispatcher.queue"
+_ORDER: Final = "understudy_actors.dispatcher.order"
 _SHARES: Final = "understudy_actors.dispatcher.strategies.shares"
 _SUPERVISOR: Final = "understudy_actors.runtime.supervisor"
 _CELL: Final = "understudy_actors.runtime.cell"
@@ -84,12 +85,17 @@ DISPATCH: Final = (
     ),
     *_in(
         _QUEUE,
-        ("one slot wakes everybody", "self._promised[waiter.ticket] = room", "pass"),
         (
-            "the last in line goes first",
-            "for waiter in self._waiters:\n            room",
-            "for waiter in reversed(self._waiters):\n            room",
+            "one slot wakes everybody",
+            "                del free[candidate.index]",
+            "                pass",
         ),
+    ),
+    *_in(
+        _ORDER,
+        ("the last in line goes first", "now - self.above_since >= rule.window_s", "True"),
+        ("low priorities come first", "sorted(self._bands, reverse=True)", "sorted(self._bands)"),
+        ("waiting never lifts", "while lifts and lifts[0][0] <= now:", "while False:"),
     ),
     *_in(
         _SHARES,

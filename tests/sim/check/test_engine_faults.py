@@ -48,7 +48,8 @@ FAULTS = [
     ("S28", "provider.health", "self._success *= kept", "self._success /= kept"),
     ("L4", "provider.holds", "return None if first == math.inf else first", "return None"),
     ("L5", "provider.breaker", "if self.run >= policy.run_threshold and", "if self.run >= 99 and"),
-    ("F2", "dispatcher.queue", "elif waiter.wake():", "elif waiter.ticket % 2 and waiter.wake():"),
+    ("F2", "dispatcher.queue", "if not waiter.wake():",
+     "if waiter.ticket % 2 or not waiter.wake():"),
 ]  # fmt: skip
 WORLD: dict[str, tuple[Any, ...]] = {
     "a": ((ErrorClass.SERVER,) * 14 + (0.2,) * 4),
