@@ -121,11 +121,11 @@ HOLDS: Final = (
         ),
     ),
     *_in(
-        _PROVIDER,
+        _ACCOUNT,
         (
             "holds are not asked on the way in",
-            "            or endpoint.holds.check(now)\n            or (domain",
-            "            or (domain",
+            "            or endpoint.holds.check(now)\n",
+            "",
         ),
     ),
     *_in(
@@ -183,7 +183,7 @@ SLOTS: Final = (
     *_in(
         _SLOTS,
         ("every refusal cuts the limit", "if started_at < self._last_cut:", "if False:"),
-        ("the limit never grows back", "self.limit = min(limit + growth, self.most)", "pass"),
+        ("the limit never grows back", "self._set(min(limit + growth, float(self.most)))", "pass"),
     ),
     *_in(
         _ATTEMPT,

@@ -383,6 +383,12 @@ MUTANTS: Final = [
     ),
     *_in(
         "provider.endpoint",
+        (
+            "calm with something to prove",
+            "wider_calm and self.holds.idle and self",
+            "wider_calm and self",
+        ),
+        ("calm while open", "self.holds.idle and self.breaker.state is State.CLOSED", "True"),
         ("the reading forgets holds", "(*wider, self.holds.check(now), self", "(*wider, self"),
         ("the reading forgets what is wider", "(*wider, self.holds", "(self.holds"),
         ("the shortest gate decides", "if end > until:", "if end > 0 and not until:"),
@@ -404,6 +410,14 @@ MUTANTS: Final = [
     ),
     *_in(
         "provider.account",
+        ("the account is not asked", "self.holds.check(now)\n            or endpoint", "endpoint"),
+        (
+            "the domain is not asked",
+            "            or (self.domain.check(now) if self.domain is not None else None)\n",
+            "",
+        ),
+        ("a hold does not end the calm", "each.calm = False", "pass"),
+        ("calm below whatever stands above", "calm = self._concerns_no_other()", "calm = True"),
         (
             "the end of a wide hold reaches one",
             "            not self._wide\n",
@@ -494,8 +508,6 @@ MUTANTS: Final = [
             "            endpoint.concurrency.ended()\n",
             "            pass\n",
         ),
-        ("the account is not asked", "self._holds.check(now)\n            or ", ""),
-        ("the domain is not asked", "domain.check(now) if domain is not None else None", "None"),
         (
             "one slot too many",
             "concurrency.in_flight >= concurrency.capacity:\n            refusal",

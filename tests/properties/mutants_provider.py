@@ -201,17 +201,17 @@ CONCURRENCY: Final = _in(
     ("never starts slowly", "growth = 1.0 if limit < self._threshold else", "growth ="),
     (
         "forgets what was safe",
-        "        self._threshold = self.limit\n        self.limit = min",
-        "        self.limit = min",
+        "        self._threshold = self.limit\n        self._set(min",
+        "        self._set(min",
     ),
     ("success keeps the streak", "        self.streak = 0\n        limit = ", "        limit = "),
     (
         "off by one",
-        "return self.in_flight >= int(self.limit)",
-        "return self.in_flight > int(self.limit)",
+        "return self.in_flight >= self.capacity",
+        "return self.in_flight > self.capacity",
     ),
     ("no floor", "max(float(self.least), self.limit * self.beta)", "self.limit * self.beta"),
-    ("recovers at full width", "self.limit = min(self.limit, self.initial)", "pass"),
+    ("recovers at full width", "self._set(min(self.limit, self.initial))", "pass"),
     (
         "back-off without a cap",
         "min(_BACKOFF_CAP_S, _BACKOFF_S * 2.0 ** (self.streak - 1))",

@@ -105,11 +105,34 @@ class Account:
         holds, scope = (
             (self.holds, self.name) if endpoint is None else (endpoint.holds, endpoint.name)
         )
+        for each in self.chosen(endpoint.name if endpoint is not None else None):
+            each.calm = False
         before = holds.of(kind)
         hold = holds.set(now, kind, until, dispatched_at=dispatched_at)
         self.tell.ended(now, scope, holds)  # first: one of the same kind may have ended just now
         if hold is not None and hold is not before:
             self.tell.held(now, scope, hold)
+
+    def check(self, endpoint: Endpoint, now: float) -> Refusal | None:
+        """Would an attempt be refused at `now`? The widest scope answers first."""
+        return (
+            self.holds.check(now)
+            or endpoint.holds.check(now)
+            or (self.domain.check(now) if self.domain is not None else None)
+            or endpoint.breaker.check(now)
+        )
+
+    def admit(self, endpoint: Endpoint, now: float, attempt: int, timeout_s: float) -> bool:
+        """Let the attempt that `check` let pass in the same turn through every scope.
+
+        Returns:
+            True if a hold lent it its lone probe.
+        """
+        if self.domain is not None:
+            self.domain.admit(now, attempt, timeout_s)
+        endpoint.breaker.admit(now, attempt, timeout_s)
+        proving = self.holds.admit(now, attempt, timeout_s)
+        return endpoint.holds.admit(now, attempt, timeout_s) or proving
 
     def changed(self, now: float, only: Endpoint | None = None) -> None:
         """Something changed that others see: make what is due happen, publish, save, set the timer.
@@ -119,7 +142,7 @@ class Account:
         """
         wall = self._context.wall()
         if only is not None and self._concerns_no_other():
-            self._show(only, now, wall, ())
+            self._show(only, now, wall, (), True)
             self.save(now, only)
             self._set_timer(now, wall, (only,))
             return
@@ -130,8 +153,9 @@ class Account:
             self.tell.domain_transitions(self.domain)
         wider = (self.holds.check(now), self.domain.check(now) if self.domain is not None else None)
         self._wide = wider != (None, None)
+        calm = self._concerns_no_other()
         for endpoint in self.endpoints.values():
-            self._show(endpoint, now, wall, wider)
+            self._show(endpoint, now, wall, wider, calm)
         self.save(now)
         self._set_timer(now, wall, self.endpoints.values())
 
@@ -146,11 +170,16 @@ class Account:
         )
 
     def _show(
-        self, endpoint: Endpoint, now: float, wall: float, wider: tuple[Refusal | None, ...]
+        self,
+        endpoint: Endpoint,
+        now: float,
+        wall: float,
+        wider: tuple[Refusal | None, ...],
+        wider_calm: bool,
     ) -> None:
         """Publish one endpoint, and tell of what happened to it."""
         self.tell.transitions(endpoint, now)
-        changed = endpoint.publish(now, wall, wider)
+        changed = endpoint.publish(now, wall, wider, wider_calm)
         self.tell.ended(now, endpoint.name, endpoint.holds)
         if changed:
             self._notify(endpoint.candidate)

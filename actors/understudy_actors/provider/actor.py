@@ -32,10 +32,8 @@ from understudy_actors.provider.messages import (
     Tick,
 )
 from understudy_actors.provider.settings import ProviderSettings
-from understudy_actors.provider.transitions import State
 from understudy_actors.runtime.actor import Context
 
-_CLOSED: Final = State.CLOSED
 _FULL: Final = Refusal(None, NO_SLOT)
 
 
@@ -70,7 +68,6 @@ class ProviderActor:
         self._notify = notify
         self._account = account = Account(context, settings, candidates, notify)
         self._endpoints = account.endpoints
-        self._holds = account.holds
         self._domain = account.domain
         self._tell = account.tell
         self._owed: dict[int, Permit] = {}
@@ -104,32 +101,25 @@ class ProviderActor:
         self._tell.cause = message.request
         endpoint = self._endpoints[message.endpoint]
         concurrency, breaker, domain = endpoint.concurrency, endpoint.breaker, self._domain
-        refusal = (
-            self._holds.check(now)
-            or endpoint.holds.check(now)
-            or (domain.check(now) if domain is not None else None)
-            or breaker.check(now)
-        )
+        calm = endpoint.calm
+        refusal = None if calm else self._account.check(endpoint, now)
         if refusal is None and concurrency.in_flight >= concurrency.capacity:
             refusal = _FULL
         if refusal is not None:
             self._refused(endpoint, now)
             return refusal
-        attempt, timeout_s = message.attempt, message.timeout_s
-        proving = self._holds.admit(now, attempt, timeout_s)
-        proving = endpoint.holds.admit(now, attempt, timeout_s) or proving
-        domain_generation = domain.admit(now, attempt, timeout_s) if domain is not None else -1
-        generation = breaker.admit(now, attempt, timeout_s)
+        attempt = message.attempt
+        proving = not calm and self._account.admit(endpoint, now, attempt, message.timeout_s)
         load = concurrency.started()
         permit = Permit(
             attempt,
             message.endpoint,
             now,
             load,
-            generation,
-            breaker.state is not _CLOSED and breaker.is_probe(attempt),
-            domain_generation,
-            domain is not None and domain.is_probe(attempt),
+            breaker.generation,
+            not calm and breaker.is_probe(attempt),
+            domain.generation if domain is not None else -1,
+            not calm and domain is not None and domain.is_probe(attempt),
             endpoint.free is not None and endpoint.free.take(self._wall()),
             message.request,
         )
@@ -171,13 +161,10 @@ class ProviderActor:
         """After an attempt: publish, and let a waiter know of the slot."""
         breaker, candidate, domain = endpoint.breaker, endpoint.candidate, self._domain
         if (
-            breaker.moves
+            not endpoint.calm
+            or breaker.moves
             or given_back
-            or candidate.shut_until > now
-            or breaker.state is not _CLOSED
-            or not endpoint.holds.idle
-            or not self._holds.idle
-            or (domain is not None and (domain.moves or domain.state is not _CLOSED))
+            or (domain is not None and domain.moves)
         ):
             self._account.changed(now, endpoint)
             return
@@ -229,7 +216,7 @@ class ProviderActor:
         now = self._now()
         self._account.changed(now)
         return [
-            status.describe(endpoint, self._holds, now, self._check, self._checked_at)
+            status.describe(endpoint, self._account.holds, now, self._check, self._checked_at)
             for endpoint in self._endpoints.values()
         ]
 

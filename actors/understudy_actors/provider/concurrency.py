@@ -55,7 +55,8 @@ class Concurrency:
         least: It is never cut below, >= 1.
         most: It never grows above, >= least.
         beta: What a cut multiplies it by, in (0, 1).
-        limit: The limit; `capacity` is its whole part.
+        limit: The limit.
+        capacity: Its whole part: how many attempts may be in flight.
         in_flight: Slots in use. A rebuilt actor sets it from the attempts it still owes.
         streak: Congestion epochs since the last success.
     """
@@ -66,6 +67,7 @@ class Concurrency:
     most: int = 256
     beta: float = 0.85
     limit: float = attrs.field(init=False)
+    capacity: int = attrs.field(init=False)
     in_flight: int = attrs.field(default=0, init=False)
     streak: int = attrs.field(default=0, init=False)
     _last_cut: float = attrs.field(default=-math.inf, init=False)
@@ -78,17 +80,13 @@ class Concurrency:
             )
         if not 0 < self.beta < 1:
             raise ValueError(f"`beta` must be between 0 and 1, both excluded, got {self.beta!r}")
-        self.limit = self.initial = float(min(max(self.initial, self.least), self.most))
-
-    @property
-    def capacity(self) -> int:
-        """How many attempts may be in flight."""
-        return int(self.limit)
+        self.initial = float(min(max(self.initial, self.least), self.most))
+        self._set(self.initial)
 
     @property
     def full(self) -> bool:
         """Are all slots in use? A lowered limit revokes none, so there may be more than all."""
-        return self.in_flight >= int(self.limit)
+        return self.in_flight >= self.capacity
 
     def started(self) -> int:
         """Take a slot; returns how many are in use with it, to be given back to `on_ok`."""
@@ -106,7 +104,7 @@ class Concurrency:
         limit = self.limit
         if in_flight_at_start * 2 >= limit and limit < self.most:
             growth = 1.0 if limit < self._threshold else 1.0 / limit
-            self.limit = min(limit + growth, self.most)
+            self._set(min(limit + growth, float(self.most)))
 
     def on_throttle(self, now: float, started_at: float) -> float | None:
         """An attempt was refused because the provider is full.
@@ -119,7 +117,8 @@ class Concurrency:
         """
         if started_at < self._last_cut:
             return None
-        self.limit = self._threshold = max(float(self.least), self.limit * self.beta)
+        self._threshold = max(float(self.least), self.limit * self.beta)
+        self._set(self._threshold)
         self._last_cut = now
         self.streak = min(self.streak + 1, _STREAK_MAX)
         return self._draw() * min(_BACKOFF_CAP_S, _BACKOFF_S * 2.0 ** (self.streak - 1))
@@ -127,7 +126,7 @@ class Concurrency:
     def restart(self) -> None:
         """Start slowly after the breaker closed: from the initial limit to what it was before."""
         self._threshold = self.limit
-        self.limit = min(self.limit, self.initial)
+        self._set(min(self.limit, self.initial))
 
     def snapshot(self) -> ConcurrencySnapshot:
         """Limit and epochs, as plain data."""
@@ -137,11 +136,15 @@ class Concurrency:
 
     def restore(self, snapshot: ConcurrencySnapshot, now: float) -> None:
         """Go on from a snapshot within the configured bounds; what is in flight stays."""
-        self.limit = min(max(snapshot.limit, float(self.least)), float(self.most))
+        self._set(min(max(snapshot.limit, float(self.least)), float(self.most)))
         self.streak = min(max(snapshot.streak, 0), _STREAK_MAX)
         cut = snapshot.last_cut
         self._last_cut = -math.inf if cut is None else min(cut, now)
         self._threshold = math.inf if snapshot.threshold is None else snapshot.threshold
+
+    def _set(self, limit: float) -> None:
+        self.limit = limit
+        self.capacity = int(limit)
 
     def __repr__(self) -> str:
         return f"<Concurrency {self.in_flight} of {self.capacity} in flight>"

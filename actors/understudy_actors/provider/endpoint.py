@@ -16,7 +16,7 @@ from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.health import Health, HealthSnapshot
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
 from understudy_actors.provider.settings import ProviderSettings
-from understudy_actors.provider.transitions import BreakerSnapshot
+from understudy_actors.provider.transitions import BreakerSnapshot, State
 
 
 class EndpointSnapshot(Struct, frozen=True):
@@ -33,7 +33,12 @@ class EndpointSnapshot(Struct, frozen=True):
 
 @attrs.define(eq=False, slots=True)
 class Endpoint:
-    """The machines of one endpoint, and the reading that they publish."""
+    """The machines of one endpoint, and the reading that they publish.
+
+    `calm` says that no gate, its own or a wider one, stood in anybody's way or had anything to
+    learn from the next attempt when it was published last: then attempts just pass. Whatever holds
+    a scope or moves a breaker ends the calm until the next publication.
+    """
 
     candidate: Candidate
     breaker: Breaker
@@ -42,6 +47,7 @@ class Endpoint:
     health: Health
     free: FreeMeter | None = None
     guard_cap: float = 10.0
+    calm: bool = False
 
     @property
     def name(self) -> str:
@@ -102,7 +108,9 @@ class Endpoint:
             free.window if free is not None else -1,
         )
 
-    def publish(self, now: float, wall: float, wider: tuple[Refusal | None, ...]) -> bool:
+    def publish(
+        self, now: float, wall: float, wider: tuple[Refusal | None, ...], wider_calm: bool
+    ) -> bool:
         """Write the reading that others see; `wider` is what the wider scopes say.
 
         Returns:
@@ -117,6 +125,7 @@ class Endpoint:
                 if end > until:
                     until, why = end, refusal.why
         candidate.shut_until, candidate.shut_why = until, why
+        self.calm = wider_calm and self.holds.idle and self.breaker.state is State.CLOSED
         candidate.in_flight = concurrency.in_flight
         candidate.limit = concurrency.capacity
         candidate.ramp = self.breaker.ramp(now)

@@ -36,13 +36,14 @@ def judge(account: Account, endpoint: Endpoint, message: Settle, now: float, wal
         heard = domain.release(now, attempt, permit.domain_generation, wide, None, elapsed_s)
         if fine and permit.domain_generation >= 0:
             tell.counted(now, None, attempt, permit.domain_generation, wide, heard)
-    endpoint.holds.release(now, attempt, verdict)
-    account.holds.release(now, attempt, verdict)
+    if not endpoint.calm:
+        endpoint.holds.release(now, attempt, verdict)
+        account.holds.release(now, attempt, verdict)
     if verdict is _VOID:
         if permit.free and endpoint.free is not None:
             endpoint.free.give_back(wall, elapsed_s)
     else:
-        _observe(account, endpoint, message, elapsed_s, now, wall)
+        _observe(account, endpoint, message, elapsed_s, now, wall, fine=fine)
         if policy is not None and policy.hold is not None:
             _hold(account, endpoint, policy.hold, message, now)
     if fine and attempt:
@@ -56,9 +57,10 @@ def _observe(
     elapsed_s: float,
     now: float,
     wall: float,
+    *,
+    fine: bool,
 ) -> None:
     verdict, error, health = message.verdict, message.error, endpoint.health
-    fine = account.tell.fine
     before = (health.success(now), health.latency_s(now, 0.0, 1.0)) if fine else None
     guard = account.settings.guard
     candidate = endpoint.candidate
