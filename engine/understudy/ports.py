@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable
 from typing import Final
 
@@ -40,23 +41,38 @@ class TimeOrderedIds:
     Random tails are made for many at once, and anew in a forked child.
     """
 
-    __slots__ = ("_millisecond", "_pid", "_prefix", "_tails")
+    __slots__ = ("__weakref__", "_millisecond", "_prefix", "_tails")
 
     def __init__(self) -> None:
         self._tails: list[str] = []
-        self._pid = 0
+        _MAKERS.add(self)
         self._millisecond = -1
         self._prefix = ""
 
     def request_id(self) -> str:
         """A new UUIDv7 in its usual form."""
-        if not self._tails or self._pid != os.getpid():
-            self._tails, self._pid = _tails(), os.getpid()
+        if not self._tails:
+            self._tails = _tails()
         millisecond = time.time_ns() // 1_000_000
         if millisecond != self._millisecond:
             stamp = f"{millisecond & 0xFFFFFFFFFFFF:012x}"
             self._millisecond, self._prefix = millisecond, f"{stamp[:8]}-{stamp[8:]}-7"
         return self._prefix + self._tails.pop()
+
+    def forget(self) -> None:
+        """Make the next tails anew: the ones at hand belong to the parent of this process."""
+        self._tails = []
+
+
+_MAKERS: Final = weakref.WeakSet[TimeOrderedIds]()
+
+
+def _in_child() -> None:
+    for each in list(_MAKERS):
+        each.forget()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def _tails() -> list[str]:

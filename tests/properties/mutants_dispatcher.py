@@ -188,18 +188,19 @@ MUTANTS: Final = [
         "dispatcher.strategies.plain",
         ("unknown prices come first", "(math.inf if price is None else price, l", "(price or 0, l"),
         ("load without weight", "c.in_flight / (c.spec.weight * c.ramp)", "c.in_flight"),
-        ("fast failures look fast", "return (latency / success, c", "return (latency, c"),
+        ("fast failures look fast", "= health.seconds_per_success(", "= health.latency_s("),
         ("worst quality first", "(-c.spec.quality,", "(c.spec.quality,"),
     ),
     *_in(
         "dispatcher.strategies.adaptive",
-        ("ties by position", "tokens, prior, b), c.picked,", "tokens, prior, b), 0,"),
+        ("ties by position", "(cost, c.picked,", "(cost, 0,"),
         ("the worse of two", "best = first if (", "best = second if ("),
         ("one looks at itself", "second += second >= first", "second = first"),
     ),
     *_in(
         "dispatcher.strategies.score",
-        ("failures attract", "/ (health.success(now) *", "/ ((2 - health.success(now)) *"),
+        ("busy ones attract", "        * load\n", "        / load\n"),
+        ("heavy ones repel", "/ (each.spec.weight * each.ramp)", "* each.spec.weight / each.ramp"),
     ),
     *_in(
         "dispatcher.strategies.shares",

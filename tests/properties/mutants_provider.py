@@ -238,6 +238,7 @@ HEALTH: Final = _in(
         "if False:",
     ),
     ("a bound pulls down", "if bound > expected:", "if True:"),
+    ("failures attract", "expected / self.success(now)", "expected * self.success(now)"),
     (
         "never fades to the prior",
         "fade = math.exp((self._latency_seen - now) / _FADE_S)",

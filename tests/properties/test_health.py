@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from understudy_actors.provider import health
 
@@ -107,6 +113,12 @@ def health_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             assert self.latencies() == before
             assert self.health.snapshot() == snapshot
             self.agree()
+
+        @invariant()
+        def answers_cost_more_tries_the_more_of_them_fail(self) -> None:
+            per_success = self.health.seconds_per_success(self.now, 10, 7.0)
+            expected_s = self.health.latency_s(self.now, 10, 7.0)
+            assert per_success * self.health.success(self.now) == pytest.approx(expected_s)
 
         def latencies(self) -> list[float]:
             return [

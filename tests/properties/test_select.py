@@ -284,7 +284,7 @@ def test_routes_and_memories_are_bounded() -> None:
     machine, _ = a_ranking(ranking, candidates(spec("a", groups=("*",)), spec("b", groups=("*",))))
     for number in range(ranking.ROUTES_MAX + 50):
         machine.decide(flight(Request.chat("hi", model=f"m{number}")), 0.0)
-    assert len(machine._routes) == len(machine._memory) == ranking.ROUTES_MAX
+    assert len(machine._routes) == ranking.ROUTES_MAX
 
 
 @attrs.define

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
-from tests.actors.dispatcher.made import Seen, many, spec, view
+from tests.actors.dispatcher.made import Seen, candidates, many, spec, view
 from understudy_actors.dispatcher.strategies import BUILT_IN
 from understudy_actors.dispatcher.strategies.base import Strategy
 from understudy_actors.domain.candidate import Candidate, FreeQuota, Price
@@ -187,18 +187,23 @@ def check_score(module: ModuleType) -> None:
         now = 0.0
         for gap_s, kind, elapsed_s in history:
             now += gap_s
-            before = module.cost(candidate, now, 100.0, prior_s, exponent)
+            before = module.costs([candidate], now, 100.0, prior_s, exponent)[0]
             if kind == "ok":
                 health.on_ok(now, now, elapsed_s)
             elif kind == "other":
                 health.on_other(now, None)
             else:
                 health.on_fail(now, now, elapsed_s if kind == "silent" else None)
-                after = module.cost(candidate, now, 100.0, prior_s, exponent)
+                after = module.costs([candidate], now, 100.0, prior_s, exponent)[0]
                 assert after >= before * (1 - 1e-12)
-            assert module.cost(candidate, now, 100.0, prior_s, exponent) > 0
+            assert module.costs([candidate], now, 100.0, prior_s, exponent)[0] > 0
 
     failing_never_helps()
+    for exponent in (0.5, 1.0):
+        idle, busy, heavy = candidates(spec("a"), spec("b"), spec("c", weight=2.0))
+        busy.in_flight = 3
+        first, second, third = module.costs([idle, busy, heavy], 0.0, 100.0, 1.0, exponent)
+        assert (second, third) == (first * 4**exponent, first / 2), "load costs, weight attracts"
 
 
 def check_random(module: ModuleType) -> None:

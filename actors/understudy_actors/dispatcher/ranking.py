@@ -57,7 +57,6 @@ class Ranking:
         self._draws = draws
         self._report = report
         self._routes: OrderedDict[RouteKey, Route] = OrderedDict()
-        self._memory: OrderedDict[tuple[str, RouteKey], tuple[Strategy, bool]] = OrderedDict()
         self._shut = {c.index: c for c in candidates}  # may refuse now; looked at for each request
         self._picks = 0
 
@@ -66,8 +65,8 @@ class Ranking:
         if isinstance(strategy, str):
             return strategy
         self._factories[strategy.name] = lambda: strategy
-        for key in [key for key in self._memory if key[0] == strategy.name]:
-            del self._memory[key]
+        for route in self._routes.values():
+            route.strategies.pop(strategy.name, None)
         return strategy.name
 
     def note(self, candidate: Candidate, now: float) -> None:
@@ -99,42 +98,30 @@ class Ranking:
 
     def decide(self, flight: Flight, now: float) -> Decision:
         """Rank for a flight; whom it tried already is left out."""
-        return self._rank(
-            flight.request,
-            flight.input_tokens,
-            flight.output_tokens,
-            flight.tried,
-            flight.outgrew,
-            now,
-        )
+        tokens = flight.input_tokens, flight.output_tokens
+        view = View(now, flight.request, *tokens, self._draws)
+        return self._rank(view, flight.tried, flight.outgrew)
 
     def select(self, message: Select, now: float) -> Decision:
         """Rank for a caller who makes the call."""
-        return self._rank(message.request, message.input_tokens, message.output_tokens, (), 0, now)
+        tokens = message.input_tokens, message.output_tokens
+        return self._rank(View(now, message.request, *tokens, self._draws), (), 0)
 
-    def _rank(
-        self,
-        request: Request,
-        input_tokens: int,
-        output_tokens: int,
-        tried: Sequence[Candidate],
-        outgrew: int,
-        now: float,
-    ) -> Decision:
+    def _rank(self, view: View, tried: Sequence[Candidate], outgrew: int) -> Decision:
+        request = view.request
         key = route_key(request)
         route = self._routes.get(key) or self._make_route(key)
         name = self.strategy_name(request)
-        view = View(now, request, input_tokens, output_tokens, self._draws)
-        decision = Decision(now, name, route, route.candidates, {})
+        decision = Decision(view.now, name, route, route.candidates, {})
         if (
             self._shut
             or tried
             or request.max_cost_usd is not None
-            or (route.smallest_window is not None and input_tokens > route.smallest_window)
+            or (route.smallest_window is not None and view.input_tokens > route.smallest_window)
         ):
             self._filter(decision, view, tried, outgrew)
         if len(decision.ranked) > 1:
-            decision.ranked = self._order(decision, view, key)
+            decision.ranked = self._order(decision, view)
         if decision.ranked:
             self._picks += 1
             decision.ranked[0].picked = self._picks
@@ -189,7 +176,7 @@ class Ranking:
             return "failing too often to fail over onto"
         return None
 
-    def _order(self, decision: Decision, view: View, key: RouteKey) -> Sequence[Candidate]:
+    def _order(self, decision: Decision, view: View) -> Sequence[Candidate]:
         """Tier after tier, the first one as the strategy says, the others as configured.
 
         Whom the task's complexity does not suit stands behind whom it does, stand-ins behind all.
@@ -200,7 +187,7 @@ class Ranking:
         complexity = view.request.complexity
         unsuited = _unsuited(candidates, complexity) if complexity is not None else None
         if not unsuited and not route.tiered:
-            return self._ask(name, key, candidates, view)
+            return self._ask(name, route, candidates, view)
 
         def place(candidate: Candidate) -> tuple[bool, bool, int]:
             degraded, priority = tier(candidate, route.chained)
@@ -208,15 +195,14 @@ class Ranking:
 
         tiers = groupby(sorted(candidates, key=place), place)
         first = list(next(tiers)[1])
-        return [*self._ask(name, key, first, view), *(c for _, rest in tiers for c in rest)]
+        return [*self._ask(name, route, first, view), *(c for _, rest in tiers for c in rest)]
 
     def _ask(
-        self, name: str, key: RouteKey, candidates: Sequence[Candidate], view: View
+        self, name: str, route: Route, candidates: Sequence[Candidate], view: View
     ) -> Sequence[Candidate]:
         """Ask a strategy; if it raises or breaks its law, report that and keep the given order."""
         try:
-            known = self._memory.get((name, key))
-            strategy, ours = known if known is not None else self._make_strategy(name, key)
+            strategy, ours = route.strategies.get(name) or self._make_strategy(name, route)
             if ours:
                 return strategy.rank(candidates, view)
             ranked = list(strategy.rank(tuple(candidates), view))
@@ -227,11 +213,10 @@ class Ranking:
             self._report("strategy", name, error, "the configured order was used")
             return candidates
 
-    def _make_strategy(self, name: str, key: RouteKey) -> tuple[Strategy, bool]:
+    def _make_strategy(self, name: str, route: Route) -> tuple[Strategy, bool]:
         strategy = self._factories[name]()
-        made = self._memory[name, key] = strategy, type(strategy).__module__.startswith(_TRUSTED)
-        if len(self._memory) > ROUTES_MAX:
-            self._memory.popitem(last=False)
+        made = strategy, type(strategy).__module__.startswith(_TRUSTED)
+        route.strategies[name] = made
         return made
 
     def _make_route(self, key: RouteKey) -> Route:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import attrs
 
-from understudy_actors.dispatcher.strategies.base import expected_usd
+from understudy_actors.dispatcher.strategies.base import Strategy, expected_usd
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
 from understudy_actors.domain.request import Request
 
@@ -27,6 +27,8 @@ class Route:
     `chained` says that the operation has a chain: its order is the priority, and there are no tiers
     but that of the stand-ins.
     `smallest_window` is the smallest token bound among them, None if none has one.
+    `strategies` are those that rank them, by name, each with whether it is one of ours: a strategy
+    remembers nothing beyond one kind of request.
     """
 
     candidates: tuple[Candidate, ...]
@@ -34,6 +36,7 @@ class Route:
     chained: bool
     tiered: bool
     smallest_window: int | None
+    strategies: dict[str, tuple[Strategy, bool]] = attrs.field(factory=dict)
 
 
 def route_key(request: Request) -> RouteKey:

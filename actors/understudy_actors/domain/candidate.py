@@ -85,6 +85,10 @@ class Observed(Protocol):
         """Expected share of attempts that succeed, 0.05..1; 1 when nothing is known."""
         ...
 
+    def seconds_per_success(self, now: float, output_tokens: float, prior_s: float) -> float:
+        """The expected latency over the expected share of successes."""
+        ...
+
     @property
     def min_useful_s(self) -> float:
         """With less time left than this an attempt is not worth its price."""

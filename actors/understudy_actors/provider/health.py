@@ -181,6 +181,11 @@ class Health:
                 expected += (bound - expected) * self._bound_weight
         return expected
 
+    def seconds_per_success(self, now: float, output_tokens: float, prior_s: float) -> float:
+        """The seconds to spend on it for one good answer: `latency_s` over `success`."""
+        expected = self.latency_s(now, output_tokens, prior_s)
+        return expected if self._success == 1.0 else expected / self.success(now)
+
     @property
     def mean_s(self) -> float | None:
         """The mean latency of all successes, in seconds; None before the first."""

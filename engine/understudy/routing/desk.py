@@ -139,24 +139,25 @@ class Desk:
     def _end(
         self, flight: Flight, status: str, result: Result | None, retry_at: float | None
     ) -> None:
-        quiet = status == "ok" and not self._trace.on
-        now = flight.ended_at if quiet else self._clock.now()
+        now = flight.ended_at if status == "ok" else self._clock.now()
+        provider = model = None
+        if result is not None:
+            provider, model = result.provider, result.model
         if self._trace.on:
             self._trace.emit(
                 RequestOutcome(
                     at_s=now,
                     request=flight.id,
                     status=status,
-                    provider=result.provider if result is not None else None,
-                    model=result.model if result is not None else None,
+                    provider=provider,
+                    model=model,
                     attempts=len(flight.attempts),
                     elapsed_s=now - flight.accepted_at,
                     cost_usd=result.cost_usd if result is not None else None,
                     retry_at=retry_at,
                 )
             )
-        served_by = f"{result.provider}/{result.model}" if result is not None else None
-        self._records.keep(flight, status, served_by, now)
+        self._records.keep(flight, status, provider, model, now)
 
     def _result(self, flight: Flight, reply: Reply, candidate: Candidate) -> Result:
         spec = candidate.spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from typing import Final, TypeAlias
 
 import attrs
@@ -40,37 +40,43 @@ class Explanation(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...]
 
 
-_Record: TypeAlias = tuple[Flight, str, str | None, str, str | None, float]
-"""Flight, operation, model, outcome, who served it, when it ended."""
+_Record: TypeAlias = tuple[Flight, str, str | None, str, str | None, str | None, float]
+"""Flight, operation, model asked for, outcome, provider and model that served it, when it ended."""
 
 
 @attrs.define(eq=False, slots=True)
 class Records:
-    """The last requests, at most `kept_max`, by id; explained when somebody asks."""
+    """The last requests, at most `kept_max`; looked through when somebody asks for one.
+
+    Every request pays for being kept, and hardly any is asked for: so nothing is indexed.
+    """
 
     kept_max: int = KEPT_MAX
-    _kept: OrderedDict[str, _Record] = attrs.Factory(OrderedDict)
+    _kept: deque[_Record] = attrs.field(init=False)
 
-    def keep(self, flight: Flight, outcome: str, served_by: str | None, now: float) -> None:
+    def __attrs_post_init__(self) -> None:
+        self._kept = deque(maxlen=self.kept_max)
+
+    def keep(
+        self, flight: Flight, outcome: str, provider: str | None, model: str | None, now: float
+    ) -> None:
         """Keep a request that ended; its prompt is let go."""
-        request = flight.request
-        self._kept[flight.id] = (flight, request.operation, request.model, outcome, served_by, now)
+        asked = flight.request
+        self._kept.append((flight, asked.operation, asked.model, outcome, provider, model, now))
         flight.forget()
-        if len(self._kept) > self.kept_max:
-            self._kept.popitem(last=False)
 
     def explain(self, request_id: str) -> Explanation | None:
-        """The record of one request; None if it is unknown, running, or forgotten."""
-        record = self._kept.get(request_id)
-        if record is None:
+        """The record of the last request of that id; None if unknown, running, or forgotten."""
+        found = (each for each in reversed(self._kept) if each[0].id == request_id)
+        if (record := next(found, None)) is None:
             return None
-        flight, operation, model, outcome, served_by, ended_at = record
+        flight, operation, model, outcome, provider, served_model, ended_at = record
         return Explanation(
             request_id=request_id,
             operation=operation,
             model=model,
             outcome=outcome,
-            served_by=served_by,
+            served_by=None if provider is None else f"{provider}/{served_model}",
             elapsed_s=ended_at - flight.accepted_at,
             decisions=tuple(
                 Ranked(

@@ -27,6 +27,9 @@ class Seen:
     def success(self, now: float) -> float:
         return self.rate
 
+    def seconds_per_success(self, now: float, output_tokens: float, prior_s: float) -> float:
+        return self.latency_s(now, output_tokens, prior_s) / self.rate
+
     @property
     def min_useful_s(self) -> float:
         return self.useful_s

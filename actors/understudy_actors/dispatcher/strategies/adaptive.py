@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from understudy_actors.dispatcher.strategies.base import View
-from understudy_actors.dispatcher.strategies.score import Prior, cost
+from understudy_actors.dispatcher.strategies.score import Prior, costs
 from understudy_actors.domain.candidate import Candidate
 
 FULL_SCAN_MAX: Final = 64
@@ -38,8 +38,10 @@ class Adaptive:
         prior = self._prior.of(candidates, now, tokens)
         if len(candidates) > FULL_SCAN_MAX:
             return self._best_of_two(candidates, view, prior)
-        b = self.load_exponent
-        keyed = [(cost(c, now, tokens, prior, b), c.picked, c.index, c) for c in candidates]
+        each_cost = costs(candidates, now, tokens, prior, self.load_exponent)
+        keyed = [
+            (cost, c.picked, c.index, c) for cost, c in zip(each_cost, candidates, strict=True)
+        ]
         keyed.sort()
         return [entry[3] for entry in keyed]
 
@@ -52,9 +54,7 @@ class Adaptive:
         second += second >= first
         order = list(candidates)
         a, b = order[first], order[second]
-        now, tokens, exponent = view.now, view.output_tokens, self.load_exponent
-        cost_a = cost(a, now, tokens, prior, exponent)
-        cost_b = cost(b, now, tokens, prior, exponent)
+        cost_a, cost_b = costs((a, b), view.now, view.output_tokens, prior, self.load_exponent)
         best = first if (cost_a, a.picked) <= (cost_b, b.picked) else second
         order[0], order[best] = order[best], order[0]
         return order

@@ -68,9 +68,9 @@ class Fastest:
         prior = self._prior.of(candidates, view.now, view.output_tokens)
 
         def key(candidate: Candidate) -> tuple[float, int, int]:
-            latency = candidate.health.latency_s(view.now, view.output_tokens, prior)
-            success = max(0.05, candidate.health.success(view.now))
-            return (latency / success, candidate.picked, candidate.index)
+            health = candidate.health
+            expected_s = health.seconds_per_success(view.now, view.output_tokens, prior)
+            return (expected_s, candidate.picked, candidate.index)
 
         return sorted(candidates, key=key)
 

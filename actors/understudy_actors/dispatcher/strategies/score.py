@@ -49,10 +49,16 @@ class Prior:
         return self._value
 
 
-def cost(candidate: Candidate, now: float, output_tokens: float, prior: float, b: float) -> float:
-    """The cost of giving one more request to `candidate`; the lowest is the best."""
-    health = candidate.health
-    latency = health.latency_s(now, output_tokens, prior)
-    load = candidate.in_flight + 1
-    queue = load if b == 1.0 else load**b
-    return latency * queue / (health.success(now) * candidate.spec.weight * candidate.ramp)
+def costs(
+    candidates: Sequence[Candidate], now: float, output_tokens: float, prior: float, b: float
+) -> list[float]:
+    """The cost of giving one more request to each of `candidates`; the lowest is the best."""
+    loads: list[float] = [each.in_flight + 1 for each in candidates]
+    if b != 1.0:
+        loads = [load**b for load in loads]
+    return [
+        each.health.seconds_per_success(now, output_tokens, prior)
+        * load
+        / (each.spec.weight * each.ramp)
+        for each, load in zip(candidates, loads, strict=True)
+    ]
