@@ -13,8 +13,10 @@ from understudy.lifecycle import open_engine
 from understudy.reports import ProviderHealth, StatusReport
 from understudy.routing.explain import Explanation
 from understudy.secret import Secret
+from understudy.streaming.stream import ChatStream
 from understudy_actors.dispatcher.strategies import Strategy, View
 from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.delta import Delta, TextDelta, ToolCallDelta, UsageDelta
 from understudy_actors.domain.errors import (
     AdapterFailed,
     AllAttemptsFailed,
@@ -39,6 +41,7 @@ from understudy_actors.domain.errors import (
     RateLimited,
     ServerFailed,
     ShuttingDown,
+    StreamBroken,
     UnderstudyError,
 )
 from understudy_actors.domain.outcome import ErrorClass
@@ -68,12 +71,15 @@ __all__ = [
     # what comes back
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
+    # answers piece by piece
+    "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",
     # what can go wrong
     "UnderstudyError", "ConfigError", "InvalidRequest", "NoCandidate", "OverMaxCost",
-    "AllAttemptsFailed", "Overloaded", "ShuttingDown", "ProviderError", "AuthenticationFailed",
-    "PermissionDenied", "CreditExhausted", "RateLimited", "ProviderOverloaded", "ContextTooLong",
-    "ContentRefused", "ModelNotFound", "BadRequest", "AttemptTimeout", "ConnectionFailed",
-    "ServerFailed", "MalformedResponse", "AdapterFailed", "InternalError", "ErrorClass",
+    "AllAttemptsFailed", "StreamBroken", "Overloaded", "ShuttingDown", "ProviderError",
+    "AuthenticationFailed", "PermissionDenied", "CreditExhausted", "RateLimited",
+    "ProviderOverloaded", "ContextTooLong", "ContentRefused", "ModelNotFound", "BadRequest",
+    "AttemptTimeout", "ConnectionFailed", "ServerFailed", "MalformedResponse", "AdapterFailed",
+    "InternalError", "ErrorClass",
     # configuring and extending
     "Config", "ProviderConfig", "Secret", "Adapter", "WireAdapter", "CallAdapter", "Reply",
     "Target", "Strategy", "View", "Candidate",

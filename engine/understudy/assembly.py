@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import attrs
 
-from understudy.adapters.base import Adapter, Target, WireAdapter
+from understudy.adapters.base import Adapter, StreamingAdapter, Target, WireAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.registry import BUILT_IN as WIRES, Registry
 from understudy.config import (
@@ -33,6 +33,7 @@ from understudy.prices import lookup
 from understudy.routing.calls import in_process, over_wire
 from understudy.routing.explain import KEPT_MAX, Records
 from understudy.routing.wiring import Call, Flights, Wiring
+from understudy.streaming.channel import Opener, over_wire as streams_over_wire, whole
 from understudy.telemetry.containment import Containment
 from understudy.transport.http import Transport
 from understudy_actors.dispatcher.actor import Dispatcher
@@ -107,8 +108,7 @@ def assemble(
     trace = Trace()
     contained = Containment(ports.clock, trace)
     wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
-    on_crash = partial(_report_crash, contained)
-    system = System(ports.clock, wheel, ports.randomness, trace, on_crash)
+    system = System(ports.clock, wheel, ports.randomness, trace, partial(_report_crash, contained))
     supervisor = Supervisor(system, escalate=escalate)
     settings = dispatcher_settings(config, known, kinds)
     flights = Flights()
@@ -119,6 +119,7 @@ def assemble(
         dispatcher=dispatcher,
         providers=[providers[c.spec.provider] for c in candidates],
         calls=[_call(c, config, adapters, targets, transport, ports) for c in candidates],
+        openers=[_opener(c, config, adapters, targets, transport, ports) for c in candidates],
         flights=flights,
         contained=contained,
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
@@ -295,6 +296,22 @@ def _call(
         limit_s = config.providers[candidate.spec.provider].connect_timeout_s
         return over_wire(adapter, target, transport, ports.clock, limit_s)
     return in_process(adapter, candidate.spec.model)
+
+
+def _opener(
+    candidate: Candidate,
+    config: Config,
+    adapters: Mapping[str, Adapter],
+    targets: Mapping[str, Target],
+    transport: Transport,
+    ports: Ports,
+) -> Opener:
+    adapter = adapters[candidate.spec.provider]
+    if isinstance(adapter, WireAdapter) and isinstance(adapter, StreamingAdapter):
+        target = targets.get(candidate.name) or _unused(candidate)
+        limit_s = config.providers[candidate.spec.provider].connect_timeout_s
+        return streams_over_wire(adapter, target, transport, ports.clock, limit_s)
+    return whole(_call(candidate, config, adapters, targets, transport, ports))
 
 
 def _report_crash(contained: Containment, ref: Ref, error: Exception) -> None:

@@ -16,6 +16,7 @@ from understudy.reports import ProviderHealth, StatusReport, health_of, status_o
 from understudy.routing.desk import Desk
 from understudy.routing.endings import nobody
 from understudy.routing.explain import Explanation
+from understudy.streaming.stream import ChatStream
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.messages import Select
 from understudy_actors.dispatcher.strategies.base import Strategy
@@ -57,6 +58,14 @@ class Engine:
             Overloaded, ShuttingDown: It was not accepted.
         """
         return await self._desk.see_through(self._desk.accept(request), None)
+
+    def stream(self, request: Request) -> ChatStream:
+        """Serve a chat request piece by piece: `async with engine.stream(request) as stream`.
+
+        Entering the block waits for the first piece, and raises as `route` does; then iterate over
+        the stream, and ask it for its `result()`.
+        """
+        return ChatStream(self._wiring, self._desk, request)
 
     async def with_fallback(
         self, operation: str, function: Callable[..., Any], *args: Any, **kwargs: Any

@@ -30,7 +30,7 @@ from understudy import BadRequest, ErrorClass, Message, Request
 Test: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 SEAMS: Final[dict[str, tuple[str, ...]]] = {
-    "attempt": ("understudy.routing.loop:attempt",),
+    "attempt": ("understudy.routing.desk:attempt",),
     "calls": ("understudy.assembly:over_wire",),
     "desk": ("understudy.engine:Desk",),
     "endings": ("understudy.routing.loop:exhausted", "understudy.routing.loop:nobody"),
@@ -100,8 +100,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "settlement",
         "a broken adapter counts as well",
-        "    verdict = verdict_of(candidate, kind, elapsed_s)\n",
-        "    verdict = verdict_of(candidate, kind, elapsed_s)\n"
+        "    verdict = verdict_of(candidate, kind, elapsed_s - idle_s)\n",
+        "    verdict = verdict_of(candidate, kind, elapsed_s - idle_s)\n"
         "    verdict = _OK if kind is ErrorClass.ADAPTER else verdict\n",
         containment.test_a_function_that_raises_or_answers_nonsense_is_contained,
     ),
@@ -249,9 +249,9 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "desk",
         "only successes have an outcome",
-        "            self._end(flight, status, result, retry_at)\n",
+        "            self.end(flight, status, result, retry_at)\n",
         "            if result is not None:\n"
-        "                self._end(flight, status, result, retry_at)\n",
+        "                self.end(flight, status, result, retry_at)\n",
         _passing_refusals_on,
     ),
     (
@@ -264,7 +264,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "desk",
         "requests under way are not counted down",
-        "            flights.running -= 1\n",
+        "        flights.running -= 1\n",
         "",
         failover.test_a_healthy_first_choice_answers_alone,
     ),

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from understudy_actors.provider import health
+from understudy_actors.provider import health, patience
 
 SECONDS = st.sampled_from([0.0, 0.25, 1.0, 2.0, 8.0, 30.0, 120.0]) | st.floats(0, 600)
 PRIORS = (0.0, 0.5, 1.0, 4.0, 30.0, 1000.0)
@@ -184,7 +184,7 @@ def test_health_is_what_its_samples_say() -> None:
 def test_a_quantile_has_its_share_at_or_below_it_and_is_the_smallest_that_has(
     samples: list[float], q: float
 ) -> None:
-    value = health.quantile(deque(samples), q)
+    value = patience.quantile(deque(samples), q)
     assert value is not None
     assert value in samples
     assert sum(sample <= value for sample in samples) >= q * len(samples) - 1e-9

@@ -58,6 +58,7 @@ class Flight(Struct, eq=False, gc=False):
         ended_at: When its last attempt ended.
         ticket: Place in the queue for a slot; 0 as long as it never waited.
         queued_at: When it got that place.
+        streams: Is its answer delivered piece by piece?
         outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
@@ -79,6 +80,7 @@ class Flight(Struct, eq=False, gc=False):
     queued_at: float = 0.0
     ended_at: float = 0.0
     outgrew: int = 0
+    streams: bool = False
 
     def forget(self) -> None:
         """Let go of the prompt; the rest is what an explanation is made of."""

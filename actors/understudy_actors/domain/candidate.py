@@ -27,6 +27,22 @@ class FreeQuota(Struct, frozen=True):
     per: str = "day"
 
 
+class StreamRule(Struct, frozen=True, kw_only=True):
+    """Within which bounds the time limits of streams are learned, in seconds.
+
+    Attributes:
+        first_token_min_s, first_token_max_s: Silence before the first token.
+        gap_min_s, gap_max_s: Silence between two tokens.
+        splice_max_chars: Longer texts are not compared with a second answer to go on with them.
+    """
+
+    first_token_min_s: float = 10.0
+    first_token_max_s: float = 60.0
+    gap_min_s: float = 10.0
+    gap_max_s: float = 60.0
+    splice_max_chars: int = 32_768
+
+
 class EndpointSpec(Struct, frozen=True, kw_only=True):
     """The unchanging facts about one endpoint (provider and model).
 
@@ -44,6 +60,7 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
         max_context_tokens, max_output_tokens: The model's window.
         max_request_tokens: Larger requests are left out.
         timeout_s: Limit of one attempt in seconds.
+        stream: Bounds for its limits on silence within a stream.
         degraded: True for a stand-in such as `local`: it closes chains, and its answers are marked.
         enabled: False keeps it configured but unused.
     """
@@ -65,6 +82,7 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     max_request_tokens: int | None = None
     timeout_s: float = 120.0
+    stream: StreamRule = StreamRule()
     degraded: bool = False
     enabled: bool = True
 
@@ -92,6 +110,10 @@ class Observed(Protocol):
     @property
     def min_useful_s(self) -> float:
         """With less time left than this an attempt is not worth its price."""
+        ...
+
+    def silence_s(self, now: float, rule: StreamRule) -> tuple[float, float]:
+        """How long a stream may be silent: before its first token, and between two tokens."""
         ...
 
     def timeout_is_failure(self, elapsed_s: float, attempt_timeout_s: float) -> bool:

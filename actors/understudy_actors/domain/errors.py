@@ -6,6 +6,7 @@ UnderstudyError
 ├── NoCandidate              nobody may be asked right now: see `.reasons` and `.retry_at`
 │   └── OverMaxCost          only because all are dearer than `max_cost_usd`
 ├── AllAttemptsFailed        providers were asked and failed: see `.attempts`
+├── StreamBroken             an answer broke off after a part of it was delivered
 ├── Overloaded               refused before anything was spent: shed, or retry later
 ├── ShuttingDown             the engine is closing
 ├── ActorError               an actor could not answer: ActorDied, ActorStopped, AskCycle, ...
@@ -20,7 +21,7 @@ UnderstudyError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from understudy_actors.domain.outcome import POLICY, ErrorClass
 from understudy_actors.domain.result import Attempt
@@ -74,6 +75,24 @@ class OverMaxCost(NoCandidate):
 
 class AllAttemptsFailed(UnderstudyError):
     """Providers were asked and failed, and nobody is left to ask."""
+
+
+class StreamBroken(UnderstudyError):
+    """An answer broke off after a part of it was delivered, and nobody could go on with it exactly.
+
+    What was delivered stands: no byte of it was repeated or left out. It is not the whole answer.
+
+    Attributes:
+        delivered_chars: Characters of text that were delivered.
+        delivered_calls: Function calls of which at least a piece was delivered.
+    """
+
+    def __init__(
+        self, message: str, *, delivered_chars: int = 0, delivered_calls: int = 0, **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.delivered_chars = delivered_chars
+        self.delivered_calls = delivered_calls
 
 
 class Overloaded(UnderstudyError):
@@ -186,7 +205,9 @@ class BadRequest(ProviderError):
 
 
 class AttemptTimeout(ProviderError):
-    """No answer in time: the provider said so (`timeout`), or said nothing (`silent`)."""
+    """No answer in time: the provider said so (`timeout`), or said nothing (`silent`), or nothing
+    more (`stalled`).
+    """
 
     error_class = ErrorClass.SILENT
 
@@ -204,7 +225,9 @@ class ServerFailed(ProviderError):
 
 
 class MalformedResponse(ProviderError):
-    """The answer is none: truncated, not JSON, HTML, or an error inside a 200."""
+    """The answer is none (truncated, not JSON, HTML, an error inside a 200), or `diverged`: it is
+    none that goes on with what another provider began.
+    """
 
     error_class = ErrorClass.MALFORMED
 
@@ -232,8 +255,11 @@ ERROR_TYPES: Mapping[ErrorClass, type[ProviderError]] = {
     ErrorClass.MODEL_NOT_FOUND: ModelNotFound,
     ErrorClass.BAD_REQUEST: BadRequest,
     ErrorClass.CONFLICT: BadRequest,
+    ErrorClass.PREFILL: BadRequest,
+    ErrorClass.DIVERGED: MalformedResponse,
     ErrorClass.TIMEOUT: AttemptTimeout,
     ErrorClass.SILENT: AttemptTimeout,
+    ErrorClass.STALLED: AttemptTimeout,
     ErrorClass.CONNECT: ConnectionFailed,
     ErrorClass.RESET: ConnectionFailed,
     ErrorClass.SERVER: ServerFailed,

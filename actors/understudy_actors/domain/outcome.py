@@ -45,11 +45,14 @@ class ErrorClass(enum.StrEnum):
     BAD_REQUEST = "bad_request"
     TIMEOUT = "timeout"  # the provider answered that it timed out (408, 504, 524)
     SILENT = "silent"  # no answer within our limit
+    STALLED = "stalled"  # a stream: no first token, or no further one, within our limit for that
     CONNECT = "connect"  # nothing was sent: refused, DNS, TLS
     RESET = "reset"  # broken after the request was sent
     SERVER = "server"  # other 5xx
     MALFORMED = "malformed"  # an answer that is none: truncated, HTML, an error in a 200
     CONFLICT = "conflict"  # 409, 425
+    PREFILL = "prefill"  # it does not go on with an answer that another one began
+    DIVERGED = "diverged"  # its answer is another one than what was delivered already
     ADAPTER = "adapter"  # the adapter's or the user's own code raised
     CANCELLED = "cancelled"  # the caller left
     INTERNAL = "internal"  # our own fault
@@ -102,11 +105,14 @@ POLICY: Final = MappingProxyType(
         ErrorClass.BAD_REQUEST: Policy(_NEUTRAL, elsewhere=False),
         ErrorClass.TIMEOUT: Policy(_FAIL, here=True, billed=True),
         ErrorClass.SILENT: Policy(_FAIL, billed=True),
+        ErrorClass.STALLED: Policy(_FAIL, billed=True),
         ErrorClass.CONNECT: Policy(_FAIL, Scope.DOMAIN, here=True),
         ErrorClass.RESET: Policy(_FAIL, Scope.DOMAIN, here=True, billed=True),
         ErrorClass.SERVER: Policy(_FAIL, here=True),
         ErrorClass.MALFORMED: Policy(_FAIL, billed=True),
         ErrorClass.CONFLICT: Policy(_NEUTRAL, here=True),
+        ErrorClass.PREFILL: Policy(_NEUTRAL, here=True),
+        ErrorClass.DIVERGED: Policy(_NEUTRAL, billed=True),
         ErrorClass.ADAPTER: Policy(_FAIL, billed=True),
         ErrorClass.CANCELLED: Policy(_NEUTRAL, elsewhere=False, billed=True),
         ErrorClass.INTERNAL: Policy(_NEUTRAL, elsewhere=False),

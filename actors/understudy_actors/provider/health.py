@@ -26,6 +26,9 @@ import attrs
 from msgspec import Struct
 from msgspec.structs import replace
 
+from understudy_actors.domain.candidate import StreamRule
+from understudy_actors.provider.patience import patience_s, quantile
+
 _TAU_S: Final = 30.0
 _FADE_S: Final = 120.0
 _SUCCESS_STEP: Final = 0.9  # one outcome weighs at least 1 - this, however many arrive
@@ -57,6 +60,8 @@ class HealthSnapshot(Struct, frozen=True):
     bound_seen: float | None = None
     latencies: tuple[float, ...] = ()
     first_tokens: tuple[float, ...] = ()
+    gaps: tuple[float, ...] = ()
+    stream_seen: float | None = None
 
     def moved(self, by_s: float) -> HealthSnapshot:
         """The same on an engine clock that shows `by_s` more, such as another process's."""
@@ -65,6 +70,7 @@ class HealthSnapshot(Struct, frozen=True):
             success_seen=None if self.success_seen is None else self.success_seen + by_s,
             latency_seen=None if self.latency_seen is None else self.latency_seen + by_s,
             bound_seen=None if self.bound_seen is None else self.bound_seen + by_s,
+            stream_seen=None if self.stream_seen is None else self.stream_seen + by_s,
         )
 
 
@@ -97,6 +103,8 @@ class Health:
     _bound_seen: float = attrs.field(default=-math.inf, init=False)
     _latencies: deque[float] = attrs.field(factory=lambda: deque(maxlen=_SAMPLES), init=False)
     _first_tokens: deque[float] = attrs.field(factory=lambda: deque(maxlen=_SAMPLES), init=False)
+    _gaps: deque[float] = attrs.field(factory=lambda: deque(maxlen=_SAMPLES), init=False)
+    _stream_seen: float = attrs.field(default=-math.inf, init=False)
     _p50_s: float | None = attrs.field(default=None, init=False)  # of `_latencies`, if computed
 
     def on_ok(
@@ -133,6 +141,12 @@ class Health:
             self._base_s = self._base_s * kept + total_s * (1.0 - kept)
         else:
             self._fold_parts(kept, total_s, first_token_s, output_tokens)
+
+    def on_stream(self, now: float, gap_s: float | None) -> None:
+        """A stream that `on_ok` was told of had `gap_s` as its longest silence between tokens."""
+        self._stream_seen = now
+        if gap_s is not None:
+            self._gaps.append(gap_s)
 
     def on_fail(self, now: float, wall: float, cut_off_s: float | None = None) -> None:
         """An attempt was evidence against the endpoint.
@@ -211,6 +225,17 @@ class Health:
         """With less time left than this an attempt is not worth its price."""
         return max(1.0, (self.p50_s or 0.0) / 2)
 
+    def silence_s(self, now: float, rule: StreamRule) -> tuple[float, float]:
+        """How long a stream may be silent: before its first token, and between two tokens.
+
+        See `patience`.
+        """
+        age_s = now - self._stream_seen
+        return (
+            patience_s(self._first_tokens, age_s, rule.first_token_min_s, rule.first_token_max_s),
+            patience_s(self._gaps, age_s, rule.gap_min_s, rule.gap_max_s),
+        )
+
     def timeout_is_failure(self, elapsed_s: float, attempt_timeout_s: float) -> bool:
         """Does a call cut off after `elapsed_s` count against the endpoint?
 
@@ -242,6 +267,8 @@ class Health:
             bound_seen=_known(self._bound_seen),
             latencies=tuple(self._latencies),
             first_tokens=tuple(self._first_tokens),
+            gaps=tuple(self._gaps),
+            stream_seen=_known(self._stream_seen),
         )
 
     def restore(self, snapshot: HealthSnapshot, now: float) -> None:
@@ -264,6 +291,8 @@ class Health:
         self._bound_seen = _seen(snapshot.bound_seen, now)
         self._latencies = deque(snapshot.latencies, maxlen=_SAMPLES)
         self._first_tokens = deque(snapshot.first_tokens, maxlen=_SAMPLES)
+        self._gaps = deque(snapshot.gaps, maxlen=_SAMPLES)
+        self._stream_seen = _seen(snapshot.stream_seen, now)
         self._p50_s = None
 
     def _fold_parts(
@@ -295,14 +324,6 @@ class Health:
 
     def __repr__(self) -> str:
         return f"<Health {self.failures} of {self.attempts} attempts failed>"
-
-
-def quantile(samples: deque[float], q: float) -> float | None:
-    """The nearest-rank quantile for q in [0, 1]: the smallest sample with a share q at or below."""
-    if not samples:
-        return None
-    ordered = sorted(samples)
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
 
 def _known(seen: float) -> float | None:

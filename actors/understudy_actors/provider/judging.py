@@ -12,6 +12,7 @@ from understudy_actors.provider.endpoint import Endpoint
 from understudy_actors.provider.messages import Settle
 from understudy_actors.provider.transitions import State
 
+_CUT_SHORT = (ErrorClass.SILENT, ErrorClass.STALLED, ErrorClass.CANCELLED)
 _OK, _FAIL, _NEUTRAL, _VOID = Verdict.OK, Verdict.FAIL, Verdict.NEUTRAL, Verdict.VOID
 
 
@@ -26,7 +27,7 @@ def judge(account: Account, endpoint: Endpoint, message: Settle, now: float, wal
             own = _NEUTRAL if verdict is _FAIL else verdict
         elif verdict is not _VOID:
             wide = _OK if message.responded else _NEUTRAL
-    elapsed_s = now - permit.taken_at
+    elapsed_s = now - permit.taken_at - message.idle_s
     attempt, retry_after_s = permit.attempt, message.retry_after_s
     heard = endpoint.breaker.release(now, attempt, permit.generation, own, retry_after_s, elapsed_s)
     fine = tell.fine
@@ -68,9 +69,11 @@ def _observe(
         candidate.guard_tokens = guard.after(candidate.guard_tokens, verdict)
     if verdict is _OK:
         health.on_ok(now, wall, elapsed_s, message.first_token_s, message.output_tokens)
+        if message.first_token_s is not None:
+            health.on_stream(now, message.gap_s)
         endpoint.concurrency.on_ok(message.permit.load)
     else:
-        cut = error is ErrorClass.SILENT or error is ErrorClass.CANCELLED
+        cut = error in _CUT_SHORT
         if verdict is _FAIL:
             health.on_fail(now, wall, elapsed_s if cut else None)
         else:

@@ -51,6 +51,8 @@ class Settle(Struct, frozen=True, gc=False):
         error: The error class; None for a success, and for an attempt that was never dispatched.
         retry_after_s: The provider's delay hint in seconds.
         first_token_s: Seconds to the first token, if that was seen.
+        gap_s: The longest silence between two tokens of a stream, if it had so many.
+        idle_s: Seconds of it in which the caller, not the provider, was waited for.
         output_tokens: Length of the answer.
         responded: Did any HTTP response arrive?
     """
@@ -62,6 +64,8 @@ class Settle(Struct, frozen=True, gc=False):
     first_token_s: float | None = None
     output_tokens: int = 0
     responded: bool = True
+    gap_s: float | None = None
+    idle_s: float = 0.0
 
 
 class Report(Struct, frozen=True):

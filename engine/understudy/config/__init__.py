@@ -45,6 +45,7 @@ from understudy.config.sections import (
     LogConfig,
     ProviderRetryConfig,
     RetryConfig,
+    StreamConfig,
 )
 from understudy.config.values import parse_duration
 
@@ -54,8 +55,8 @@ __all__ = [
     # sections
     "Config", "OperationConfig", "ProviderConfig", "ModelConfig", "PriceConfig", "QuotaConfig",
     "KeySource", "HeaderSource", "BreakerConfig", "RetryConfig", "ProviderRetryConfig",
-    "BudgetConfig", "GuardConfig", "ConcurrencyConfig", "HoldConfig", "HealthCheckConfig",
-    "LogConfig", "ComplexityConfig",
+    "StreamConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig", "HoldConfig",
+    "HealthCheckConfig", "LogConfig", "ComplexityConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve

@@ -19,6 +19,7 @@ from understudy.config.sections import (
     HealthCheckConfig,
     HoldConfig,
     ProviderRetryConfig,
+    StreamConfig,
 )
 from understudy.config.values import (
     Amount,
@@ -142,6 +143,7 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
         headers: Further HTTP headers to send.
         timeout: Limit of one attempt.
         connect_timeout: Limit for reaching it.
+        stream: Bounds for its limits on silence within streams; left out, as for all.
         failure_domain: Providers that name the same one share a breaker for failed connections.
         models: Its models.
         price: What a model costs that has no price of its own.
@@ -176,6 +178,7 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     headers: dict[HeaderName, HeaderSource] = field(default_factory=dict)
     timeout_s: Seconds = field(default=120.0, name="timeout")
     connect_timeout_s: Seconds = field(default=10.0, name="connect_timeout")
+    stream: StreamConfig | None = None
     failure_domain: Name | None = None
     models: tuple[ModelConfig, ...] = ()
     price: PriceConfig | None = None

@@ -11,6 +11,7 @@ from understudy.config.key import KeySource
 from understudy.config.kinds import KINDS, Kind, usual_operations
 from understudy.config.provider import ModelConfig, PriceConfig, ProviderConfig
 from understudy.config.schema import Config
+from understudy.config.sections import StreamConfig
 from understudy.secret import Secret
 from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price
 
@@ -47,11 +48,11 @@ def endpoints(
     Raises:
         ConfigError: A provider's kind is unknown; see `check` for everything else.
     """
-    published = (lookup, window)
+    common = (lookup, window, config.stream)
     groups = _turned(config.groups, config, kinds)
     chained = _turned({op: o.chain or () for op, o in config.operations.items()}, config, kinds)
     return [
-        _endpoint(name, provider, model, kind, groups, chained, published)
+        _endpoint(name, provider, model, kind, groups, chained, common)
         for name, provider in config.providers.items()
         for kind in (kind_of(name, provider, kinds),)
         for model in models_of(name, provider, kinds)
@@ -164,10 +165,10 @@ def _endpoint(
     kind: Kind,
     groups: Mapping[str, tuple[str, ...]],
     chained: Mapping[str, tuple[str, ...]],
-    published: tuple[Lookup, Window],
+    common: tuple[Lookup, Window, StreamConfig],
 ) -> EndpointSpec:
     full = f"{name}/{model.name}"
-    lookup, window = published
+    lookup, window, stream = common
     facts = (kind.prices or kind.name, model.name)
     usual = STAND_IN_PRIORITY if kind.degraded else PRIORITY
     quota = model.free_quota or provider.free_quota
@@ -189,6 +190,7 @@ def _endpoint(
         max_output_tokens=model.max_output,
         max_request_tokens=model.max_request_tokens or provider.max_request_tokens,
         timeout_s=provider.timeout_s,
+        stream=(provider.stream or stream).rule(),
         degraded=kind.degraded,
         enabled=provider.enabled,
     )

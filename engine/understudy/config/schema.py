@@ -13,7 +13,13 @@ from understudy.config.faults import BadKey
 from understudy.config.kinds import FUNCTION, KINDS
 from understudy.config.provider import ProviderConfig
 from understudy.config.section import Function, Section
-from understudy.config.sections import ComplexityConfig, LogConfig, RetryConfig, WaitingConfig
+from understudy.config.sections import (
+    ComplexityConfig,
+    LogConfig,
+    RetryConfig,
+    StreamConfig,
+    WaitingConfig,
+)
 from understudy.config.values import Count, ModelName, Name, Seconds, Text
 
 
@@ -46,6 +52,7 @@ class Config(Section, frozen=True, kw_only=True):
         reroute_refused_content: True asks another provider when one refuses the content.
         queue_capacity: How many requests may wait for a slot.
         waiting: In what order they are served.
+        stream: Silence within streams.
         retry: Retries on the same provider.
         breaker: When to stop asking a provider, for those that do not say.
         log: Log lines.
@@ -67,6 +74,7 @@ class Config(Section, frozen=True, kw_only=True):
     reroute_refused_content: bool = False
     queue_capacity: Count = 1000
     waiting: WaitingConfig = WaitingConfig()
+    stream: StreamConfig = StreamConfig()
     retry: RetryConfig = RetryConfig()
     breaker: BreakerConfig = BreakerConfig()
     log: LogConfig = LogConfig()

@@ -9,6 +9,7 @@ from understudy.adapters.base import Reply
 from understudy.config import Config
 from understudy.ports import Ports
 from understudy.prices import estimate_tokens
+from understudy.routing.attempt import attempt
 from understudy.routing.endings import shutting_down
 from understudy.routing.explain import Records
 from understudy.routing.loop import serve
@@ -108,17 +109,16 @@ class Desk:
 
     async def see_through(self, flight: Flight, call: Call | None) -> Result:
         """See a request through to exactly one outcome."""
-        flights = self._flights
-        flights.running += 1
+        self._flights.running += 1
         status, result, retry_at = "cancelled", None, None
         try:
-            reply, candidate = await serve(self._wiring, flight, call)
-            result = self._result(flight, reply, candidate)
+            reply, candidate = await serve(self._wiring, flight, attempt, call)
+            result = self.result(flight, reply, candidate)
             status = "degraded" if result.degraded else "ok"
             return result
         except (NoCandidate, AllAttemptsFailed) as error:
             status, retry_at = type(error).__name__, error.retry_at
-            result = self._fallback_content(flight)
+            result = self.fallback_content(flight)
             if result is None or isinstance(error, OverMaxCost):
                 raise
             status = "degraded"
@@ -131,14 +131,16 @@ class Desk:
             status = type(error).__name__
             raise
         finally:
-            flights.running -= 1
-            if not flights.running and flights.idle is not None:
-                flights.idle.set()
-            self._end(flight, status, result, retry_at)
+            self.end(flight, status, result, retry_at)
 
-    def _end(
+    def end(
         self, flight: Flight, status: str, result: Result | None, retry_at: float | None
     ) -> None:
+        """An accepted request has its outcome; of a good one, `flight.ended_at` says when."""
+        flights = self._flights
+        flights.running -= 1
+        if not flights.running and flights.idle is not None:
+            flights.idle.set()
         now = flight.ended_at if status == "ok" else self._clock.now()
         provider = model = None
         if result is not None:
@@ -159,7 +161,8 @@ class Desk:
             )
         self._records.keep(flight, status, provider, model, now)
 
-    def _result(self, flight: Flight, reply: Reply, candidate: Candidate) -> Result:
+    def result(self, flight: Flight, reply: Reply, candidate: Candidate) -> Result:
+        """What the caller gets for a reply."""
         spec = candidate.spec
         degraded = reply.degraded or spec.degraded
         attempts = tuple(flight.attempts)
@@ -178,7 +181,7 @@ class Desk:
             degraded=degraded,
         )
 
-    def _fallback_content(self, flight: Flight) -> Result | None:
+    def fallback_content(self, flight: Flight) -> Result | None:
         """The configured answer for when all fail, marked as degraded; None if there is none."""
         text = self._config.degraded_text(flight.request.operation)
         if text is None or not isinstance(flight.request.input, ChatInput | CustomInput):

@@ -7,12 +7,11 @@ says whether it may be asked now.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
-from understudy.adapters.base import Reply
-from understudy.routing.attempt import attempt
 from understudy.routing.endings import exhausted, nobody, shutting_down
 from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Decision, Flight
@@ -48,21 +47,37 @@ NO_SLOT_IN_TIME: Final = "no slot became free before the deadline"
 USUAL: Final = 4.0
 """But it always gets this multiple of its usual time, to tell silence from slowness."""
 
+T = TypeVar("T")
+Broken: TypeAlias = tuple[Candidate, ProviderError]
+Attempting: TypeAlias = Callable[
+    [Wiring, Flight, Candidate, Permit, Call, float], Awaitable[T | ProviderError]
+]
+"""Asks a candidate once, in so many seconds, and settles the permit unless it hands it on."""
+
 
 async def serve(
-    wiring: Wiring, flight: Flight, call: Call | None = None
-) -> tuple[Reply, Candidate]:
-    """Ask candidates until one answers; returns its reply.
+    wiring: Wiring,
+    flight: Flight,
+    attempt: Attempting[T],
+    call: Call | None = None,
+    broken: Broken | None = None,
+) -> tuple[T, Candidate]:
+    """Ask candidates until one answers; returns its answer.
 
     Args:
         wiring: The engine's.
         flight: The request, accepted and stamped.
+        attempt: How one candidate is asked: for a whole answer, or for the beginning of a stream.
         call: Makes each attempt instead of the endpoint's own adapter.
+        broken: Who had answered already, and how that answer broke off: ask those who come next.
 
     Raises:
         UnderstudyError: Nobody answered; see `endings`.
     """
-    decision = await _rank(wiring, flight)
+    if broken is None:
+        decision = await _rank(wiring, flight)
+    else:
+        decision = await _go_on(wiring, flight, *broken)
     try:
         while True:
             if wiring.trace.fine:
@@ -74,7 +89,7 @@ async def serve(
             candidate, permit, timeout_s = seat
             made_by = call or wiring.calls[candidate.index]
             answer = await attempt(wiring, flight, candidate, permit, made_by, timeout_s)
-            if isinstance(answer, Reply):
+            if not isinstance(answer, ProviderError):
                 return answer, candidate
             decision = await _go_on(wiring, flight, candidate, answer)
     finally:
@@ -180,7 +195,12 @@ def _attempt_timeout_s(flight: Flight, candidate: Candidate, now: float, others:
     if limit_s > left_s:
         limit_s = left_s
     share_s = left_s * SHARE_LEFT
-    if limit_s <= share_s or not others or len(flight.attempts) + 1 >= flight.max_attempts:
+    if (
+        limit_s <= share_s
+        or not others
+        or flight.streams  # its silence has limits of its own
+        or len(flight.attempts) + 1 >= flight.max_attempts
+    ):
         return limit_s
     usual_s = candidate.health.latency_s(now, flight.output_tokens, MIN_USEFUL_S) * USUAL
     return min(limit_s, max(share_s, usual_s, MIN_USEFUL_S))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from understudy.adapters.base import Reply
 from understudy.prices import cost_usd
 from understudy.routing.wiring import Wiring
@@ -24,20 +27,40 @@ _OK: Final = Verdict.OK
 _RESULTS: Final = Lane.RESULTS
 
 
+class Pace(Struct, frozen=True):
+    """What was seen of a stream.
+
+    Attributes:
+        first_token_s: Seconds until its first token; None if there was none.
+        gap_s: The longest silence between two tokens, in seconds; None if there was only one.
+        idle_s: Seconds in which its caller, not the provider, was waited for.
+        usage: The tokens of a stream that did not come to its end, as far as known.
+    """
+
+    first_token_s: float | None = None
+    gap_s: float | None = None
+    idle_s: float = 0.0
+    usage: Usage | None = None
+
+
 def settle(
     wiring: Wiring,
     flight: Flight,
     candidate: Candidate,
     permit: Permit,
     answer: Reply | ProviderError | None,
+    pace: Pace | None = None,
 ) -> None:
-    """Settle an attempt: `answer` is what it ended with, None that its caller left."""
+    """Settle an attempt: `answer` is what it ended with, None that its caller left.
+
+    `pace` is what was seen of a stream.
+    """
     now = flight.ended_at = wiring.clock.now()
     del wiring.flights.permits[permit.attempt]
     if isinstance(answer, Reply):
-        _settle_success(wiring, flight, candidate, permit, answer, now)
+        _settle_success(wiring, flight, candidate, permit, answer, now, pace)
     else:
-        _settle_failure(wiring, flight, candidate, permit, answer, now)
+        _settle_failure(wiring, flight, candidate, permit, answer, now, pace)
     flight.wait_s = 0.0
 
 
@@ -48,14 +71,21 @@ def _settle_success(
     permit: Permit,
     reply: Reply,
     now: float,
+    pace: Pace | None,
 ) -> None:
     spec = candidate.spec
     usage = reply.usage
     if usage is None:
         usage = Usage(flight.input_tokens, flight.output_tokens, estimated=True)
-    wiring.providers[candidate.index].tell(
-        Settle(permit, _OK, output_tokens=usage.output_tokens), _RESULTS
-    )
+    settled = Settle(permit, _OK, output_tokens=usage.output_tokens)
+    if pace is not None:
+        settled = replace(
+            settled,
+            first_token_s=pace.first_token_s,
+            gap_s=pace.gap_s,
+            idle_s=pace.idle_s,
+        )
+    wiring.providers[candidate.index].tell(settled, _RESULTS)
     price = spec.price
     cost = 0.0 if permit.free else None if price is None else cost_usd(price, usage)
     started = permit.taken_at
@@ -81,10 +111,12 @@ def _settle_failure(
     permit: Permit,
     error: ProviderError | None,
     now: float,
+    pace: Pace | None,
 ) -> None:
     elapsed_s = now - permit.taken_at
     kind = ErrorClass.CANCELLED if error is None else error.kind
-    verdict = verdict_of(candidate, kind, elapsed_s)
+    idle_s = 0.0 if pace is None else pace.idle_s
+    verdict = verdict_of(candidate, kind, elapsed_s - idle_s)
     wiring.providers[candidate.index].tell(
         Settle(
             permit,
@@ -92,6 +124,7 @@ def _settle_failure(
             kind,
             retry_after_s=None if error is None else error.retry_after_s,
             responded=kind not in _NO_RESPONSE,
+            idle_s=idle_s,
         ),
         _RESULTS,
     )
@@ -106,11 +139,21 @@ def _settle_failure(
             started_s=permit.taken_at - flight.accepted_at,
             elapsed_s=elapsed_s,
             wait_s=flight.wait_s,
-            cost_usd=None if POLICY[kind].billed else 0.0,
+            cost_usd=_failed_usd(candidate, permit, kind, pace),
         )
     )
     if wiring.trace.on:
         wiring.trace.emit(_ended(wiring, flight, candidate, permit))
+
+
+def _failed_usd(
+    candidate: Candidate, permit: Permit, kind: ErrorClass, pace: Pace | None
+) -> float | None:
+    """What a failed attempt cost: by the tokens that came, if any did; else as its class says."""
+    if pace is not None and pace.usage is not None:
+        price = candidate.spec.price
+        return 0.0 if permit.free else None if price is None else cost_usd(price, pace.usage)
+    return None if POLICY[kind].billed else 0.0
 
 
 def verdict_of(candidate: Candidate, kind: ErrorClass, elapsed_s: float) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import attrs
 import trio
@@ -17,8 +17,19 @@ from understudy_actors.runtime.actor import Ref
 from understudy_actors.runtime.ports import Clock
 from understudy_actors.runtime.trace import Trace
 
+if TYPE_CHECKING:
+    from understudy.streaming.channel import Opener
+
 Call: TypeAlias = Callable[[Candidate, Request], Awaitable[Reply]]
 """Makes one attempt: the endpoint's adapter, or the caller's own function."""
+
+
+class Cancellable(Protocol):
+    """What is under way and can be ended: a cancel scope, or a stream between two pieces."""
+
+    def cancel(self) -> None:
+        """End it."""
+        ...
 
 
 @attrs.define(eq=False, slots=True)
@@ -31,7 +42,7 @@ class Flights:
     """
 
     permits: dict[int, Permit] = attrs.Factory(dict)
-    scopes: dict[trio.CancelScope, None] = attrs.Factory(dict)
+    scopes: dict[Cancellable, None] = attrs.Factory(dict)
     accepted: int = 0
     running: int = 0
     attempts: int = 0
@@ -49,7 +60,8 @@ class Flights:
 class Wiring:
     """References that stay the same while an engine runs.
 
-    `providers` and `calls` are indexed by `Candidate.index`.
+    `providers`, `calls` and `openers` are indexed by `Candidate.index`; `refuse_prefill` holds the
+    indexes of those who would not continue an answer that another one began.
     """
 
     clock: Clock
@@ -60,3 +72,5 @@ class Wiring:
     flights: Flights
     contained: Callable[[str, str, BaseException, str], None]
     stand_ins: tuple[LocalAdapter, ...] = ()
+    openers: Sequence[Opener] = ()
+    refuse_prefill: set[int] = attrs.Factory(set)

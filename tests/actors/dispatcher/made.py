@@ -8,7 +8,7 @@ import attrs
 
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.strategies.base import View
-from understudy_actors.domain.candidate import Candidate, EndpointSpec
+from understudy_actors.domain.candidate import Candidate, EndpointSpec, StreamRule
 from understudy_actors.domain.request import Request
 from understudy_actors.runtime.ports import Randomness
 
@@ -33,6 +33,9 @@ class Seen:
     @property
     def min_useful_s(self) -> float:
         return self.useful_s
+
+    def silence_s(self, now: float, rule: StreamRule) -> tuple[float, float]:
+        return rule.first_token_max_s, rule.gap_max_s
 
     def timeout_is_failure(self, elapsed_s: float, attempt_timeout_s: float) -> bool:
         return True
