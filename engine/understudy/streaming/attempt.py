@@ -27,9 +27,9 @@ from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
 from understudy_actors.domain.delta import Delta, TextDelta, ToolCallDelta
 from understudy_actors.domain.errors import AdapterFailed, ProviderError, provider_error
-from understudy_actors.domain.events import StreamSkipped
 from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.result import Usage
+from understudy_actors.domain.stream_events import StreamSkipped
 from understudy_actors.provider.messages import Permit
 
 TAIL_S: Final = 2.0

@@ -28,9 +28,10 @@ from understudy_actors.domain.errors import (
     StreamBroken,
     UnderstudyError,
 )
-from understudy_actors.domain.events import AttemptCommitted, AttemptDispatched, StreamRescue
+from understudy_actors.domain.events import AttemptDispatched
 from understudy_actors.domain.request import ChatInput, Request
 from understudy_actors.domain.result import ChatOutput, Result
+from understudy_actors.domain.stream_events import AttemptCommitted, StreamRescue
 from understudy_actors.provider.messages import Permit
 
 _LEFT: Final = "cancelled"

@@ -34,7 +34,7 @@ from understudy import (
     open_engine,
 )
 from understudy.transport.http import TransportFailed
-from understudy_actors.domain import events
+from understudy_actors.domain import events, stream_events
 
 TEXT = "The quick brown fox jumps over the lazy dog"
 GOOD = Script(frames(TEXT))
@@ -69,7 +69,7 @@ async def test_it_is_delivered_as_it_comes() -> None:
         assert result.cost_usd == pytest.approx((10 + 2 * 20) / 1e6)
         assert [each.outcome for each in result.attempts] == ["ok"]
         assert books.outcomes() == {"ok": 1}
-        assert len(books.of(events.AttemptCommitted)) == 1
+        assert len(books.of(stream_events.AttemptCommitted)) == 1
 
 
 async def test_nothing_is_read_before_it_is_asked_for() -> None:
@@ -112,7 +112,7 @@ async def test_before_the_first_byte_any_failure_moves_on(name: str) -> None:
         assert heard.stream.provider == "b"
         assert wire.asked() == "ab"
         assert [each.outcome for each in heard.stream.result().attempts][1:] == ["ok"]
-        assert books.of(events.StreamRescue) == []
+        assert books.of(stream_events.StreamRescue) == []
 
 
 async def test_entering_raises_what_route_would_raise() -> None:
@@ -163,11 +163,11 @@ async def test_after_it_an_equal_answer_is_spliced_exactly(name: str, count: int
         assert first.cost_usd is not None
         assert first.cost_usd > 0.0
         assert result.cost_usd == first.cost_usd + (second.cost_usd or 0.0)
-        (rescue,) = books.of(events.StreamRescue)
+        (rescue,) = books.of(stream_events.StreamRescue)
         delivered = len(" ".join(TEXT.split()[:count]))
         assert (rescue.how, rescue.delivered_chars) == ("splice", delivered)
         if count < 9:
-            assert [e.attempt for e in books.of(events.AttemptCommitted)] == [1, 2]
+            assert [e.attempt for e in books.of(stream_events.AttemptCommitted)] == [1, 2]
 
 
 async def test_another_answer_is_never_mixed_in() -> None:
@@ -210,7 +210,7 @@ async def test_a_target_that_can_continue_is_given_what_was_delivered() -> None:
         said = {"role": "assistant", "content": "The quick brown fox"}
         assert wire.sent[1][1]["messages"][-1] == said
         assert wire.sent[1][1]["max_tokens"] == 100 - 4
-        assert [event.how for event in books.of(events.StreamRescue)] == ["prefill"]
+        assert [event.how for event in books.of(stream_events.StreamRescue)] == ["prefill"]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ async def test_who_refuses_a_prefill_is_asked_anew_and_the_engine_remembers() ->
         assert [each.error for each in heard.stream.result().attempts] == ["reset", "prefill", None]
         again = await hear(engine)
         assert again.text == TEXT
-        assert [event.how for event in books.of(events.StreamRescue)] == ["prefill"] + [
+        assert [event.how for event in books.of(stream_events.StreamRescue)] == ["prefill"] + [
             "splice"
         ] * 2
 
@@ -282,7 +282,7 @@ async def test_within_a_json_answer_only_an_exact_repetition_will_do() -> None:
     async with streaming(scripts, b={"capabilities": ["prefill"]}) as (engine, books, _):
         heard = await hear(engine, Request.chat("hi", json_schema={"type": "object"}))
         assert heard.text == document
-        assert [event.how for event in books.of(events.StreamRescue)] == ["splice"]
+        assert [event.how for event in books.of(stream_events.StreamRescue)] == ["splice"]
 
 
 async def test_what_is_too_long_to_compare_is_only_continued_by_prefill() -> None:
@@ -304,7 +304,7 @@ async def test_what_cannot_be_read_is_skipped_and_counted() -> None:
     async with streaming({"a": junk}) as (engine, books, _):
         heard = await hear(engine)
         assert (heard.text, heard.stream.skipped) == (TEXT, 2)
-        assert [event.count for event in books.of(events.StreamSkipped)] == [2]
+        assert [event.count for event in books.of(stream_events.StreamSkipped)] == [2]
 
 
 @pytest.mark.parametrize("end", [(), (CUT,), (HANG,)])
