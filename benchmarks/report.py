@@ -14,7 +14,10 @@ LIBRARIES = ("trio", "attrs", "msgspec", "httpx")
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One measured case: `ratio` is value to baseline, both in `unit`; `budget` bounds `value`."""
+    """One measured case: `ratio` is value to baseline, both in `unit`.
+
+    `budget` bounds `value`: from above a cost, from below a rate; `ok` says whether it holds.
+    """
 
     case: str
     value: float
@@ -32,9 +35,12 @@ def record(
     *,
     baseline: float | None = None,
     budget: float | None = None,
+    goal: float | None = None,
 ) -> Record:
-    """A record with its ratio and its verdict worked out."""
+    """A record with its ratio and its verdict worked out; `goal` is a budget that wants more."""
     ratio = value / baseline if baseline else None
+    if goal is not None:
+        return Record(case, value, unit, baseline, ratio, goal, value >= goal)
     return Record(
         case, value, unit, baseline, ratio, budget, None if budget is None else value <= budget
     )

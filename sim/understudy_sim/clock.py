@@ -140,9 +140,11 @@ class JumpClock(trio.abc.Clock):
 
     def _fire(self, due_s: float) -> None:
         """Fire the timers due by `due_s`; what they set anew waits for the next pass."""
-        heap, last, fired = self._heap, self._seq, 1  # a pass counts too: no way to spin unseen
-        while heap and heap[0][0] <= due_s and heap[0][1] <= last:
-            alarm = heapq.heappop(heap)[2]
+        heap, due = self._heap, list[Alarm]()
+        while heap and heap[0][0] <= due_s:
+            due.append(heapq.heappop(heap)[2])
+        fired = 1  # a pass counts too: no way to spin unseen
+        for alarm in due:
             callback, alarm.callback = alarm.callback, None
             if callback is not None:
                 fired += 1

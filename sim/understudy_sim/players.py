@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -11,8 +13,10 @@ import trio
 from understudy import Engine, Request, Result, UnderstudyError
 from understudy_sim.arrivals import OpenLoop, Users, arrival_times
 from understudy_sim.asking import ASKED, Asked
+from understudy_sim.clock import Alarm
 from understudy_sim.fault_kinds import Facts, Leave
 from understudy_sim.latency import count_keyed, draw_keyed
+from understudy_sim.parking import Parking
 from understudy_sim.ports import Sim
 from understudy_sim.run import RequestRecord
 from understudy_sim.scenario import Scenario
@@ -54,16 +58,36 @@ class Audience:
     async def _stream(
         self, client: Client, arrivals: OpenLoop, end_s: float, nursery: trio.Nursery
     ) -> None:
-        length_s = max(0.0, end_s - client.from_s)
-        without, sent = frozenset(client.without), 0
-        for number, at_s in arrival_times(arrivals, self.sim.randomness, client.name, length_s):
-            if number in without:
-                continue
-            await self.sim.time.sleep_until(client.from_s + at_s)
+        """Send requests as they arrive. A timer starts each: no task need wake up to do so."""
+        over, following = Parking(), self._arrivals(client, arrivals, end_s)
+
+        def expect() -> None:
+            number, at_s = next(following, (None, 0.0))
+            if number is None:
+                over.wake()
+            else:
+                alarms[:] = [self.sim.time.at(at_s, lambda: send(number))]
+
+        def send(number: int) -> None:
             nursery.start_soon(self._see_through, client, f"{client.name}/{number}")
-            sent += 1
-            if sent == client.requests_max:
-                return
+            expect()
+
+        alarms: list[Alarm] = []
+        expect()
+        try:
+            await over.wait()
+        finally:
+            for alarm in alarms:
+                alarm.cancel()
+
+    def _arrivals(
+        self, client: Client, arrivals: OpenLoop, end_s: float
+    ) -> Iterator[tuple[int, float]]:
+        """Number and time of each request that is sent."""
+        length_s, without = max(0.0, end_s - client.from_s), frozenset(client.without)
+        times = arrival_times(arrivals, self.sim.randomness, client.name, length_s)
+        sent = ((number, client.from_s + at_s) for number, at_s in times if number not in without)
+        return itertools.islice(sent, client.requests_max)
 
     async def _user(self, client: Client, arrivals: Users, user: int, end_s: float) -> None:
         """One user of a closed loop: think, ask, wait for the answer, and again."""

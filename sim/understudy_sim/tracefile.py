@@ -114,8 +114,7 @@ def record(
     """The recording of a run that is over."""
     blocks: list[bytes] = []
     running = Digest(blocks.append)
-    for seq, event in events:
-        running.add(seq, event)
+    running.add_all(events)
     summary = running.finish()
     end = End(progress, schedule_digest, summary.events, summary.semantic, summary.checkpoints)
     return Recording(header, tuple(b"".join(blocks).splitlines()), end)

@@ -107,6 +107,31 @@ def test_cancelled_alarms_do_not_fire_and_equal_ones_fire_in_order() -> None:
     assert fired == ["a", "c"]
 
 
+def test_a_timer_set_by_a_timer_waits_for_the_next_pass_and_holds_up_nobody() -> None:
+    fired: list[str] = []
+
+    async def main(sim: Sim) -> list[str]:
+        def again() -> None:
+            fired.append("first")
+            sim.time.at(0.5, lambda: fired.append("anew"))
+
+        async def on_time() -> None:
+            await sim.time.sleep_until(2.0)
+            fired.append("woken in the same pass")
+
+        sim.time.at(1.0, again)
+        sim.time.at(1.5, lambda: fired.append("second"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on_time)
+            await trio.lowlevel.checkpoint()
+            sim.time.freeze_all(10.0)
+        await sim.time.sleep(0.0)
+        return fired
+
+    order = ["first", "second", "woken in the same pass", "anew"]
+    assert simulate(main, seed=0).result == order
+
+
 def test_after_a_freeze_everything_is_overdue_at_once() -> None:
     async def main(sim: Sim) -> list[float]:
         woke: list[float] = []
