@@ -138,7 +138,7 @@ second. **The goal is {verdict}.**
   simulation that left any of it out would prove less, so only a faster engine makes it faster.
 - trio takes {trio_us:.0f} µs: a task for each request, the cancel scope of its attempt, and two
   passes of the loop (question, answer). A bare trio loop with `MockClock` and a naive model of one
-  sleeping task a request takes {bare_us:.0f} µs by itself, more than the goal leaves for everything.
+  sleeping task a request takes {bare_us:.0f} µs by itself, more than the goal leaves for all.
   Our clock jumps in one pass where `MockClock` needs two; arrivals and latencies are timers of its
   own, without a scope or an exception.
 - Digest and checkers come to {after:.0f} µs for {events:.0f} events: some 2 µs for an event that
