@@ -21,7 +21,7 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.domain.outcome import ErrorClass, Verdict
 from understudy_sim.check.agenda import Agenda
-from understudy_sim.check.gates import Down
+from understudy_sim.check.gates import ACTOR, Down
 from understudy_sim.check.rules import DEFAULT, Rules, provider_of
 from understudy_sim.check.violation import Violation, Watch, Witness
 from understudy_sim.world_events import FaultBegan, Quiet
@@ -85,8 +85,16 @@ class Heals(Watch):
             ActorCrashed: self._down.fell,
             ActorGaveUp: self._down.fell,
             ActorStopped: self._down.fell,
-            ActorRestarted: self._down.rose,
+            ActorRestarted: self._on_restarted,
         }
+
+    def _on_restarted(self, seq: int, event: ActorRestarted) -> None:
+        """Nobody could ask its breakers meanwhile, and they are as they were when it fell."""
+        self._down.rose(seq, event)
+        name = event.actor.removeprefix(ACTOR)
+        for scope in self._moved:
+            if provider_of(scope) == name:
+                self._start_anew(scope, event.at_s)
 
     def _on_fault(self, seq: int, event: FaultBegan) -> None:  # noqa: ARG002
         self._quiet = None

@@ -25,6 +25,7 @@ from understudy_actors.domain.events import (
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.violation import Violation, Watch
 
+CHAT: Final = "chat"
 DISPATCHER: Final = "dispatcher"
 _AGAIN: Final = "is asked again first"
 _ROUNDING: Final = 1e-9
@@ -132,7 +133,7 @@ class Reference(Watch):
             return None
         self.judged += 1
         if event.strategy == "cheapest":
-            return self._dearer_first((seq, event), tier)
+            return self._dearer_first((seq, event), tier, worded=kind[0] == CHAT)
         wanted = [*wanted, *rest]
         # Behind the first, rounding may decide between equals too: only who comes first counts.
         same = (
@@ -177,21 +178,29 @@ class Reference(Watch):
         spec = self._spec[name]
         return spec.degraded, 0 if chained else spec.priority
 
-    def _dearer_first(self, here: tuple[int, Decided], tier: list[str]) -> Violation | None:
+    def _dearer_first(
+        self, here: tuple[int, Decided], tier: list[str], *, worded: bool
+    ) -> Violation | None:
         """Does somebody stand behind one that is dearer, however long the answer is?"""
         ranked = [name for name in here[1].ranked if name in tier]
         for at, first in enumerate(ranked):
             for other in ranked[at + 1 :]:
-                if _cheaper(self._spec[other], self._spec[first]):
+                if _cheaper(self._spec[other], self._spec[first], worded=worded):
                     said = f"cheapest ranked {first} before {other}, which is always cheaper"
                     return self.broken("cheapest", said, here)
         return None
 
 
-def _cheaper(one: EndpointSpec, other: EndpointSpec) -> bool:
-    """Is `one` cheaper than `other` whatever the tokens? An unknown price is the dearest."""
+def _cheaper(one: EndpointSpec, other: EndpointSpec, *, worded: bool) -> bool:
+    """Is `one` cheaper than `other` whatever the tokens? An unknown price is the dearest.
+
+    Only an answer in words (`worded`) has output tokens for certain: any other may cost as much
+    for both if they differ in the price of those alone.
+    """
     if one.price is None or other.price is None:
         return one.price is not None
-    mine = (one.price.input_per_mtok, one.price.output_per_mtok, one.price.request_usd)
-    theirs = (other.price.input_per_mtok, other.price.output_per_mtok, other.price.request_usd)
-    return all(a < b or a == b == 0 for a, b in zip(mine, theirs, strict=True)) and mine != theirs
+    mine = (one.price.input_per_mtok, one.price.request_usd, one.price.output_per_mtok)
+    theirs = (other.price.input_per_mtok, other.price.request_usd, other.price.output_per_mtok)
+    sure = 3 if worded else 2
+    never_dearer = all(a < b or a == b == 0 for a, b in zip(mine, theirs, strict=True))
+    return never_dearer and mine[:sure] != theirs[:sure]

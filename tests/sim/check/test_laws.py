@@ -71,6 +71,12 @@ def outcomes(t: Tape, status: str, count: int) -> Tape:
     return t
 
 
+def down(t: Tape) -> Tape:
+    """An actor that is down from the last fault on, for five minutes in which it is preferred."""
+    preferring(t.open(5.0).quiet().at(5.0).half_open().crash(), 5)
+    return t.at(300.0).restart()
+
+
 def probing(t: Tape, verdict: str, error: str | None = None) -> Tape:
     """Probes in quiet times, each twenty seconds after the one before, that close nothing."""
     t.open(5.0).quiet().at(5.0).half_open()
@@ -725,6 +731,12 @@ CASES = [
         lambda t: probing(t.open(5.0).half_open().lend(9, generation=2, probe=True), "ok")
         .back("throttled", 9, generation=2, probe=True).tick(),  # lent before the last fault ended
         lambda t: probing(t, "throttled", "rate_limit"),
+    ),
+    Case(
+        Heals,
+        "p/m is still half-open, long after the last fault",
+        lambda t: preferring(down(t).at(301.0), 5).at(500.0).tick().at(501.0).tick(),
+        lambda t: down(t).decide("p/m").at(301.0).tick().at(302.0).tick(),  # just back
     ),
     # L4
     Case(

@@ -94,6 +94,12 @@ MUTANTS = [
         "if flight.count and not accepted.fallback:",
         "if False:",
     ),
+    planted(
+        "time goes on for the dead",
+        "recovery",
+        "if provider_of(scope) == name:\n                self._start_anew",
+        "if False:\n                self._start_anew",
+    ),
     planted("turns may overlap", "turns", "event.began < last[1].ended", "False"),
     planted("work may come first", "turns", "event.sent >= work[1].began", "True"),
     planted("work never comes first", "turns", "past.urgent < OVERTAKINGS", "True"),

@@ -171,3 +171,15 @@ def test_what_the_dispatcher_decides_later_is_judged_again_for_those_who_come_ne
         tape.decide("a/m", "b/m", "c/m", request=f"r{number}", strategy="round_robin")
     found = breaks(Reference, tape, RULES)
     assert [each.monitor for each in found] == ["D1"]
+
+
+@pytest.mark.parametrize(("operation", "complaints"), [("chat", 1), ("embedding", 0)])
+def test_a_price_of_words_matters_only_where_there_are_some(
+    operation: str, complaints: int
+) -> None:
+    specs = (
+        EndpointSpec(provider=name, model="m", operations=(operation,), price=Price(0.0, output))
+        for name, output in (("a", 2.0), ("b", 1.0))
+    )
+    tape = Tape().accept(operation=operation).decide("a/m", "b/m", strategy="cheapest")
+    assert len(breaks(Reference, tape, Rules(fleet=tuple(specs)))) == complaints
