@@ -221,11 +221,12 @@ class BreakerStale(Event, frozen=True, kw_only=True, tag="br.stale"):
 
 
 class HoldSet(Event, frozen=True, kw_only=True, tag="hold.set"):
-    """A scope waits until a time, for a reason."""
+    """A scope waits until a time, for a reason; `stated`: its provider named the time."""
 
     scope: str
     until: float
     why: str
+    stated: bool = False
     request: str | None = None
 
 

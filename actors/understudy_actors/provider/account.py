@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.outcome import HoldKind
@@ -109,9 +110,12 @@ class Account:
             each.calm = False
         before = holds.of(kind)
         hold = holds.set(now, kind, until, dispatched_at=dispatched_at)
+        stated = until is not None and dispatched_at is not None
+        if hold is None and before is not None and before.until > now:
+            self.tell.held(now, scope, replace(before, until=now), stated)  # told to come at once
         self.tell.ended(now, scope, holds)  # first: one of the same kind may have ended just now
         if hold is not None and hold is not before:
-            self.tell.held(now, scope, hold)
+            self.tell.held(now, scope, hold, stated)
 
     def check(self, endpoint: Endpoint, now: float) -> Refusal | None:
         """Would an attempt be refused at `now`? The widest scope answers first."""

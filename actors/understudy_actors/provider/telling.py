@@ -151,11 +151,12 @@ class Telling:
                 LimitSet(at_s=now, endpoint=endpoint.name, limit=limit, request=self.cause)
             )
 
-    def held(self, now: float, scope: str, hold: Hold) -> None:
-        """A hold was set."""
+    def held(self, now: float, scope: str, hold: Hold, stated: bool) -> None:
+        """A hold was set, until a time that its provider `stated` or we chose."""
         if self._trace.on:
+            until, why, cause = hold.until, hold.why, self.cause
             self._trace.emit(
-                HoldSet(at_s=now, scope=scope, until=hold.until, why=hold.why, request=self.cause)
+                HoldSet(at_s=now, scope=scope, until=until, why=why, stated=stated, request=cause)
             )
 
     def cleared(self, now: float, scope: str, hold: Hold, how: str) -> None:

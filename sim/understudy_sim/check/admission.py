@@ -287,7 +287,7 @@ class RetryTimes(Watch):
         for endpoint, why in left_out.items():
             if endpoint in told:
                 continue
-            if why == "probing" or why.startswith(_DOWN) or self._is_down(endpoint):
+            if why == "probing" or why.startswith(_DOWN) or self._hides_its_end(endpoint):
                 sure = False
                 continue
             if why not in _TIMED:
@@ -298,6 +298,11 @@ class RetryTimes(Watch):
             elif end != math.inf:
                 ends.append(end)
         return ends, sure
+
+    def _hides_its_end(self, endpoint: str) -> bool:
+        """Is it down, or may a lone probe have to prove that a hold is over?"""
+        proving = self._gates.proving
+        return self._is_down(endpoint) or not proving.isdisjoint((endpoint, provider_of(endpoint)))
 
     def _is_down(self, endpoint: str) -> bool:
         return provider_of(endpoint) in self._gates.down

@@ -15,11 +15,14 @@ from understudy_actors.domain.events import (
     BreakerMoved,
     Decided,
     Event,
+    HoldCleared,
+    HoldSet,
     PermitReleased,
     PermitTaken,
+    RequestAccepted,
     RequestOutcome,
 )
-from understudy_actors.domain.outcome import ErrorClass, Verdict
+from understudy_actors.domain.outcome import ErrorClass, HoldKind, Verdict
 from understudy_sim.check.agenda import Agenda
 from understudy_sim.check.gates import ACTOR, Down
 from understudy_sim.check.rules import DEFAULT, Rules, provider_of
@@ -29,6 +32,7 @@ from understudy_sim.world_events import FaultBegan, Quiet
 _FAIL: Final = Verdict.FAIL.value
 _NEUTRAL: Final = Verdict.NEUTRAL.value
 _THROTTLE: Final = Verdict.THROTTLE.value
+_OWN_BACKOFF: Final = frozenset({HoldKind.RATE.value, HoldKind.BUSY.value})
 _CUT_SHORT: Final = frozenset({ErrorClass.SILENT.value, ErrorClass.CANCELLED.value})
 
 PREFERRED: Final = 5
@@ -186,7 +190,11 @@ class Heals(Watch):
 
 
 class Goodput(Watch):
-    """L7. It compares two samples, and blames nobody for a drop that chance explains."""
+    """L7. It compares two samples, and blames nobody for a drop that chance explains.
+
+    A fault lasts as long as the waits that it left behind, if those are not our own back-off: a
+    provider that named a time is clear from then on, and so is an account whose hold awaits people.
+    """
 
     name = "L7"
     claim = "five minutes after the last fault as large a share succeeds as before the first"
@@ -195,11 +203,18 @@ class Goodput(Watch):
         super().__init__(rules)
         self._began: Witness | None = None
         self._quiet: Witness | None = None
+        self._clear_at = math.inf
         self._before = [0, 0]
         self._after = [0, 0]
+        self._held: dict[tuple[str, str], float] = {}
+        self._running: set[str] = set()
+        self._caught: set[str] = set()  # requests that the last fault's end found under way
         self.hears = {
             FaultBegan: self._on_fault,
             Quiet: self._on_quiet,
+            HoldSet: self._on_held,
+            HoldCleared: self._on_cleared,
+            RequestAccepted: self._on_accepted,
             RequestOutcome: self._on_outcome,
         }
 
@@ -207,26 +222,42 @@ class Goodput(Watch):
         self._began = self._began or (seq, event)
         self._quiet = None
         self._after = [0, 0]
-        self.due = math.inf
+        self._clear_at = self.due = math.inf
 
     def _on_quiet(self, seq: int, event: Quiet) -> None:
         self._quiet = seq, event
-        self.due = event.at_s + SETTLE_S + MEASURE_S
+        self._caught = set(self._running)
+        self._measure_from(max((event.at_s, *self._held.values())))
+
+    def _measure_from(self, clear_at: float) -> None:
+        self._clear_at = clear_at
+        self.due = clear_at + SETTLE_S + MEASURE_S
+
+    def _on_held(self, seq: int, event: HoldSet) -> None:  # noqa: ARG002
+        if event.why in _OWN_BACKOFF and not event.stated:
+            return
+        self._held[event.scope, event.why] = event.until
+        if event.request in self._caught and event.until > self._clear_at:
+            self._measure_from(event.until)
+
+    def _on_cleared(self, seq: int, event: HoldCleared) -> None:  # noqa: ARG002
+        self._held.pop((event.scope, event.why.rpartition(": ")[0]), None)
+
+    def _on_accepted(self, seq: int, event: RequestAccepted) -> None:  # noqa: ARG002
+        self._running.add(event.request)
 
     def _on_outcome(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
+        self._running.discard(event.request)
+        self._caught.discard(event.request)
         if event.status == "cancelled":
             return
         counts = self._before
         if self._began is not None:
-            if self._quiet is None or not 0.0 <= self._in_window(event.at_s) <= MEASURE_S:
+            if not 0.0 <= event.at_s - self._clear_at - SETTLE_S <= MEASURE_S:
                 return
             counts = self._after
         counts[0] += 1
         counts[1] += event.status == "ok"
-
-    def _in_window(self, at_s: float) -> float:
-        assert self._quiet is not None
-        return at_s - self._quiet[1].at_s - SETTLE_S
 
     def late(self, seq: int, event: Event) -> Violation | None:
         """The second measurement is over."""

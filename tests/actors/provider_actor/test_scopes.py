@@ -13,6 +13,8 @@ from understudy_actors.domain.events import (
     BreakerCounted,
     BreakerMoved,
     BreakerStale,
+    HoldCleared,
+    HoldSet,
     LimitSet,
     PermitReleased,
     SlotFreed,
@@ -146,6 +148,19 @@ def test_being_full_holds_and_cuts_but_never_opens(error: ErrorClass) -> None:
     assert house.tier[0].limit == 2
     assert not house.of(BreakerMoved)
     assert not counted(house)
+
+
+def test_a_hold_that_a_later_call_ends_at_once_is_told_as_one_that_became_shorter() -> None:
+    house = two()
+    early = house.lend()
+    house.pass_time(1.0)
+    late = house.lend()
+    house.settle(early, ErrorClass.RATE_LIMIT, hint_s=30.0)
+    house.pass_time(1.0)
+    house.settle(late, ErrorClass.RATE_LIMIT, hint_s=0.0)
+    told = [(each.until, each.stated) for each in house.of(HoldSet) if each.stated]
+    assert told == [(31.0, True), (2.0, True)]
+    assert [each.why for each in house.of(HoldCleared)] == ["rate limited: over"]
 
 
 def test_a_model_that_is_not_there_holds_only_itself() -> None:

@@ -171,8 +171,10 @@ class Tape:
             "half-open", "closed", generation, "probes succeeded", scope, exponent=exponent
         )
 
-    def hold(self, until: float, why: str = "rate limited", scope: str = "p/m") -> Tape:
-        return self.add(e.HoldSet, scope=scope, until=until, why=why)
+    def hold(
+        self, until: float, why: str = "rate limited", scope: str = "p/m", **also: Any
+    ) -> Tape:
+        return self.add(e.HoldSet, scope=scope, until=until, why=why, **also)
 
     def clear(self, why: str = "rate limited", how: str = "over", scope: str = "p/m") -> Tape:
         return self.add(e.HoldCleared, scope=scope, why=f"{why}: {how}")

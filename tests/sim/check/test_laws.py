@@ -670,6 +670,14 @@ CASES = [
         lambda t: t.open(5.0).hold(7.0, scope="q/m").decide(out={"p/m": "open", "q/m": "busy"})
         .crash().at(1.0).outcome("NoCandidate", retry_at=7.0),  # p comes back later than 5 s
     ),
+    Case(
+        RetryTimes,
+        "is not told that a gate ends at 5.000 s",
+        lambda t: t.hold(5.0).decide(out={"p/m": "rate limited"}).outcome("NoCandidate"),
+        lambda t: t.hold(0.1, "credit exhausted", "p").hold(5.0)  # a lone probe may be out
+        .at(0.1).clear("credit exhausted", scope="p").decide(out={"p/m": "rate limited"})
+        .outcome("NoCandidate", retry_at=9.0),
+    ),
     # L1: a lease is 20 s of timeout and 10 s of grace
     Case(
         Leases,
@@ -785,6 +793,27 @@ CASES = [
         "11% succeed long after the last fault, before the first 96%",
         lambda t: settled(t, (45, 2), (7, 58)),
         lambda t: settled(t, (6, 40), (7, 58)),  # 13 % of 46 before: chance explains that
+    ),
+    Case(
+        Goodput,
+        "0% succeed long after the last fault, before the first 100%",
+        lambda t: settled(t.hold(400.0), (40, 0), (0, 30)),  # a back-off of our own, that long?
+        lambda t: settled(t.hold(400.0, stated=True), (40, 0), (0, 30)),
+    ),
+    Case(
+        Goodput,
+        "0% succeed long after the last fault, before the first 100%",
+        lambda t: settled(t.hold(400.0, "credit exhausted", "p").at(0.5)
+        .clear("credit exhausted", "by hand", "p"), (40, 0), (0, 30)),
+        lambda t: settled(t.hold(400.0, "credit exhausted", "p"), (40, 0), (0, 30)),
+    ),
+    Case(
+        Goodput,
+        "0% succeed long after the last fault, before the first 100%",
+        lambda t: outcomes(outcomes(t, "ok", 40).at(1.0).fault().at(2.0).quiet().accept()
+        .hold(400.0, stated=True, request="r").at(310.0), "NoCandidate", 30),
+        lambda t: outcomes(outcomes(t, "ok", 40).at(1.0).fault().accept().at(2.0).quiet()
+        .hold(400.0, stated=True, request="r").at(310.0), "NoCandidate", 30),
     ),
     # F1
     Case(

@@ -80,12 +80,18 @@ MUTANTS = [
         "pass",
     ),
     planted("any goodput", "recovery", "again / m >= GOODPUT * ok / n", "True"),
+    planted("every wait prolongs a fault", "recovery", "and not event.stated:", "and False:"),
+    planted("no wait prolongs a fault", "recovery", "*self._held.values()))", "))"),
+    planted("who is caught by the end", "recovery", "in self._caught and", "in () and"),
     planted("any drop is chance", "recovery", "ok, n) >= CHANCE", "ok, n) >= 0.0"),
     planted("no drop is chance", "recovery", "ok, n) >= CHANCE", "ok, n) >= 2.0"),
     planted("any silence excuses", "recovery", "if event.error in _CUT_SHORT:", "if True:"),
     planted("no silence excuses", "recovery", "if event.error in _CUT_SHORT:", "if False:"),
     planted("fullness is no excuse", "recovery", "event.verdict == _THROTTLE", "False"),
-    planted("who is down ends with its gate", "admission", "or self._is_down(endpoint):", ":"),
+    planted(
+        "who is down ends with its gate", "admission", "return self._is_down(endpoint) or", "return"
+    ),
+    planted("who proves ends with its gate", "admission", "or not proving.isdisjoint(", "or bool("),
     planted("old refusals hold", "admission", "else not waited)", "else True)"),
     planted("full is free", "completeness", "self._free_since[endpoint] = math.inf", "pass"),
     planted(
