@@ -21,7 +21,16 @@ Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 RetryAfterMode: TypeAlias = Literal["truth", "date", "missing", "zero", "huge", "lying"]
 RetryAfter: TypeAlias = Seconds | RetryAfterMode
 MalformedVariant: TypeAlias = Literal[
-    "truncated_json", "html", "empty", "wrong_type", "error_in_200", "absurd_usage"
+    "truncated_json",
+    "html",
+    "empty",
+    "wrong_type",
+    "error_in_200",
+    "absurd_usage",
+    "bad_event",
+    "late_error",
+    "unfinished",
+    "unmarked",
 ]
 
 
@@ -259,7 +268,13 @@ class Auth(_Fault, frozen=True, tag="auth"):
 
 
 class Malformed(_Fault, frozen=True, tag="malformed"):
-    """Status 200 and a body that is no valid answer."""
+    """Status 200 and a body that is no valid answer.
+
+    Four variants are about streams: `bad_event` (one event among the good ones is no JSON),
+    `late_error` (an error event after half of the answer), `unfinished` (the body ends after half
+    of it) and `unmarked` (only the end marker is missing). Whole answers are as without the fault
+    for the first and the last of them, and have an error or half a body for the other two.
+    """
 
     variant: MalformedVariant = "truncated_json"
 

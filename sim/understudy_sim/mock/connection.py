@@ -79,14 +79,11 @@ class Connection:
     async def send(self, answer: Answer) -> None:
         """Send a whole answer."""
         head = self._head(answer)  # h11 wants the events in order
-        if not answer.pace_s:
-            parts = [self._data(part) for part in answer.frames or (answer.body,)]
-            await self._write(head + b"".join(parts) + self._end())
+        if not answer.frames:
+            await self._write(head + self._data(answer.body) + self._end())
             return
         await self._write(head)
-        for frame in answer.frames:
-            await trio.sleep(answer.pace_s)
-            await self._write(self._data(frame))
+        await self._send_frames(answer, len(answer.payload))
         await self._write(self._end())
 
     async def send_broken(self, answer: Answer, fault: FailingFault) -> None:
@@ -94,11 +91,11 @@ class Connection:
         body = answer.payload
         match fault:
             case Stall(after_bytes=after_bytes):
-                await self._write(self._head(answer) + self._data(body[:after_bytes]))
+                await self._send_part(answer, after_bytes)
                 await self.await_end()
             case Cut(after_bytes=after_bytes):
                 end = len(body) // 2 if after_bytes is None else min(after_bytes, len(body) - 1)
-                await self._write(self._head(answer) + self._data(body[:end]))
+                await self._send_part(answer, end)
             case Drip(bytes_per_s=bytes_per_s):
                 step = max(1, int(bytes_per_s / _DRIPS_PER_S))
                 await self._write(self._head(answer))
@@ -108,6 +105,24 @@ class Connection:
                 await self._write(self._end())
             case _:
                 await self.send(answer)
+
+    async def _send_part(self, answer: Answer, end: int) -> None:
+        """Send an answer as far as the byte `end` of its body."""
+        if answer.frames:
+            await self._write(self._head(answer))
+            await self._send_frames(answer, end)
+        else:
+            await self._write(self._head(answer) + self._data(answer.body[:end]))
+
+    async def _send_frames(self, answer: Answer, left: int) -> None:
+        """Send the first `left` bytes of a stream, each frame at its time and flushed at once."""
+        for frame in answer.frames:
+            if left <= 0:
+                return
+            if answer.pace_s:
+                await trio.sleep(answer.pace_s)
+            await self._write(self._data(frame[:left]))
+            left -= len(frame)
 
     async def await_end(self) -> None:
         """Say nothing until the client has left."""

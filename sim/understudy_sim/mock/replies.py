@@ -91,7 +91,9 @@ def _text(
     behaviour: Behaviour,
     tokens: Tokens | None,
 ) -> tuple[Answer, int]:
-    text, finish = _fill(behaviour.reply, origin), "stop"
+    text, finish = _fill(behaviour.reply, origin, prompt(request)), "stop"
+    if behaviour.prefill == "continue":
+        text = text.removeprefix(begun(request))
     limit = request.limit if isinstance(request, ChatRequest) else request.max_tokens
     if limit is not None and count_tokens(len(text)) > limit:
         text, finish = text[: 4 * limit], "length"
@@ -112,12 +114,27 @@ def _text(
     return answer, made
 
 
-def _fill(template: str, origin: Origin) -> str:
+def begun(request: Body) -> str:
+    """The answer's beginning that the client gives as the provider's own last message."""
+    if not isinstance(request, ChatRequest | MessagesRequest):
+        return ""
+    last = request.messages[-1]
+    return last.content if last.role == "assistant" and isinstance(last.content, str) else ""
+
+
+def prompt(request: ChatRequest | MessagesRequest) -> str:
+    """The text of the client's last message."""
+    said = [m.content for m in request.messages if m.role == "user" and isinstance(m.content, str)]
+    return said[-1] if said else ""
+
+
+def _fill(template: str, origin: Origin, prompt: str) -> str:
     # Not str.format: a template is a stranger's text, and may hold braces of its own.
     return (
         template.replace("{provider}", origin.provider)
         .replace("{model}", origin.model)
         .replace("{n}", str(origin.n))
+        .replace("{prompt}", prompt)
     )
 
 

@@ -25,12 +25,14 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the provider answers when nothing fails.
 
     Attributes:
-        reply: The text of every answer; {provider}, {model} and {n} (the number of the request)
-            are filled in.
+        reply: The text of every answer; {provider}, {model}, {prompt} (the last message) and {n}
+            (the number of the request) are filled in.
         latency_s: Median time to the answer's first byte.
         latency_sigma: Spread of the log-normal latency; 0 makes it fixed.
         tokens_per_s: Pace of the answer; none means at once.
         usage: Token counts: `derived` from the texts, `missing`, or fixed numbers.
+        prefill: What it makes of a last message of its own (`assistant`): it may `continue` it,
+            `refuse` the request, or `ignore` that and answer anew.
     """
 
     reply: Annotated[str, Meta(max_length=1_000_000)] = "Answer {n} of {provider} ({model})"
@@ -38,6 +40,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     latency_sigma: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.0
     tokens_per_s: Rate | None = None
     usage: Usage = "derived"
+    prefill: Literal["ignore", "continue", "refuse"] = "ignore"
 
 
 class MockSettings(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from understudy_sim.fault_kinds import MalformedVariant, RetryAfter
 
@@ -118,9 +119,37 @@ _HTML: Final = (
 )
 
 
+_OF_STREAMS: Final[dict[MalformedVariant, MalformedVariant]] = {
+    "bad_event": "absurd_usage",  # which leaves the body as it is
+    "late_error": "error_in_200",
+    "unfinished": "truncated_json",
+    "unmarked": "absurd_usage",
+}
+"""Variants that are about streams, and what they do to a whole answer."""
+_BAD_EVENT: Final = b'data: {"choices": [{"delta": {"con\n\n'
+
+
+def _broken_frames(
+    variant: MalformedVariant, frames: tuple[bytes, ...], error: Answer
+) -> tuple[bytes, ...]:
+    half = len(frames) // 2
+    if variant == "bad_event":
+        return (*frames[:half], _BAD_EVENT, *frames[half:])
+    if variant == "unmarked":
+        return frames[:-1]
+    if variant == "unfinished":
+        return frames[:half]
+    name = b"event: error\n" if frames[0].startswith(b"event:") else b""
+    return (*frames[:half], name + b"data: " + error.body + b"\n\n")
+
+
 def malformed(variant: MalformedVariant, healthy: Answer, error: Answer) -> Answer:
     """A 200 with a broken body, made of the `healthy` answer or of an `error`'s body."""
     streamed = bool(healthy.frames)
+    if variant in _OF_STREAMS:
+        if streamed:
+            return replace(healthy, frames=_broken_frames(variant, healthy.frames, error))
+        variant = _OF_STREAMS[variant]
     match variant:
         case "html":
             broken, content_type = _HTML, "text/html; charset=utf-8"
@@ -133,7 +162,7 @@ def malformed(variant: MalformedVariant, healthy: Answer, error: Answer) -> Answ
             broken, content_type = b"42", healthy.content_type
         case "error_in_200":
             broken, content_type = error.body, healthy.content_type
-        case "absurd_usage":
+        case _:
             return healthy
     if streamed and variant in {"wrong_type", "error_in_200"}:
         broken = b"data: " + broken + b"\n\n"
