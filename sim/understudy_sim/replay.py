@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import attrs
 
+from understudy_actors.domain.events import Event
 from understudy_sim.check import Violation
 from understudy_sim.diagram import line, sequence_diagram
 from understudy_sim.examine import STANDARD, Lab, examine
@@ -34,17 +36,26 @@ class Replay:
 
         Violations stand behind the last of their witnesses.
         """
-        for seq, event in self.run.events if self.run else ():
-            if event.at_s > self.until_s:
-                break
+        for seq, event in self.events:
             if request is None or getattr(event, "request", request) == request:
                 yield line(seq, event)
-            for each in self.violations:
-                if each.witness and each.witness[-1][0] == seq:
-                    yield f"{'':12} {'':6} !! {each.monitor}: {each.sentence}"
+            yield from self.verdicts(seq)
         for each in self.violations:
             if not each.witness:
                 yield f"!! {each.monitor}: {each.sentence}"
+
+    @property
+    def events(self) -> Iterator[tuple[int, Event]]:
+        """What is told: everything up to the first event after `until_s`."""
+        return takewhile(
+            lambda each: each[1].at_s <= self.until_s, self.run.events if self.run else ()
+        )
+
+    def verdicts(self, seq: int) -> Iterator[str]:
+        """The violations of which this event is the last witness."""
+        for each in self.violations:
+            if each.witness and each.witness[-1][0] == seq:
+                yield f"{'':12} {'':6} !! {each.monitor}: {each.sentence}"
 
     @property
     def diagram(self) -> str:

@@ -15,6 +15,7 @@ from understudy_sim.cli.options import LabName, Report, Seed, Settings
 if TYPE_CHECKING:
     from understudy_sim.cli.playing import Played
     from understudy_sim.diff import Difference
+    from understudy_sim.replay import Replay
     from understudy_sim.scenario import Scenario
 
 
@@ -32,6 +33,12 @@ def replay(
     request: Annotated[
         str | None, typer.Option(metavar="ID", help="Leave out the events of other requests.")
     ] = None,
+    step: Annotated[
+        bool,
+        typer.Option(
+            "--step", help="Event by event with the engine's state; asks where to go on a terminal."
+        ),
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", metavar="FILE", help="Under this configuration instead."),
@@ -56,6 +63,8 @@ def replay(
     from understudy_sim.cli.playing import check_report, play, write_report
 
     check_report(report)
+    if step and (as_json or timeline):
+        raise Unusable("--step tells everything by itself: leave --json and --timeline out")
     until_s = None if until is None else duration_s(until, "--until")
     wanted = chosen(file, seed, settings)
     if config is not None:
@@ -66,7 +75,12 @@ def replay(
         from understudy_sim.report.facts import gather
 
         write_report(report, gather(played.run, played.violations))
-    lines = _lines(played, until_s, request, timeline=timeline)
+    told = _told(played, until_s)
+    if step:
+        from understudy_sim.cli.stepping import go_through
+
+        go_through(told, request)
+    lines = [] if step else _lines(told, request, timeline=timeline)
     if as_json:
         _emit(played, lines, against, difference)
     else:
@@ -98,22 +112,25 @@ def _difference(played: Played, against: Path) -> Difference | None:
     return diff(read_trace(against), record_run(played.run))
 
 
-def _lines(
-    played: Played, until_s: float | None, request: str | None, *, timeline: bool
-) -> list[str]:
-    """The whole timeline; without `timeline` a diagram of what broke, or only the last events."""
+def _told(played: Played, until_s: float | None) -> Replay:
+    """The run up to that time, with the violations that are known by then."""
     import math
 
     from understudy_sim.replay import Replay
 
     end_s = math.inf if until_s is None else until_s
     known = tuple(v for v in played.violations if all(e.at_s <= end_s for _, e in v.witness))
-    told = Replay(played.run, known, end_s)
+    return Replay(played.run, known, end_s)
+
+
+def _lines(told: Replay, request: str | None, *, timeline: bool) -> list[str]:
+    """The whole timeline; without `timeline` a diagram of what broke, or only the last events."""
     if timeline:
         return list(told.timeline(request=request))
-    if known:
+    if told.violations:
         return told.diagram.splitlines()
-    return list(deque(told.timeline(request=request), 12)) if until_s or request else []
+    partly = request is not None or told.until_s < float("inf")
+    return list(deque(told.timeline(request=request), 12)) if partly else []
 
 
 def _emit(
