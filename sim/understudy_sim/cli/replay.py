@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from understudy_sim.replay import Replay
     from understudy_sim.scenario import Scenario
 
+Timeline: TypeAlias = Annotated[
+    bool, typer.Option("--timeline", help="One line for each event, violations among them.")
+]
+OneRequest: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--request", metavar="ID", help="Leave out the events of other requests."),
+]
+Step: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--step", help="Event by event with the engine's state; asks where to go on a terminal."
+    ),
+]
+
 
 @verb
 def replay(
@@ -27,18 +41,9 @@ def replay(
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help='Tell it up to a virtual time, "12.5s".')
     ] = None,
-    timeline: Annotated[
-        bool, typer.Option("--timeline", help="One line for each event, violations among them.")
-    ] = False,
-    request: Annotated[
-        str | None, typer.Option(metavar="ID", help="Leave out the events of other requests.")
-    ] = None,
-    step: Annotated[
-        bool,
-        typer.Option(
-            "--step", help="Event by event with the engine's state; asks where to go on a terminal."
-        ),
-    ] = False,
+    timeline: Timeline = False,
+    request: OneRequest = None,
+    step: Step = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", metavar="FILE", help="Under this configuration instead."),
