@@ -122,6 +122,8 @@ def assemble(
         openers=[_opener(c, config, adapters, targets, transport, ports) for c in candidates],
         flights=flights,
         contained=contained,
+        timers=wheel,
+        hedge=settings.hedge,
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
     )
     return Parts(

@@ -19,6 +19,7 @@ from tests.engine import (
     test_containment as containment,
     test_crashes as crashes,
     test_failover as failover,
+    test_hedging as hedging,
     test_invalid_requests as invalid_requests,
     test_lifecycle as lifecycle,
     test_secrets as secrets_,
@@ -36,6 +37,7 @@ SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "endings": ("understudy.routing.loop:exhausted", "understudy.routing.loop:nobody"),
     "explain": ("understudy.assembly:Records",),
     "failure": ("understudy.routing.attempt:typed", "understudy.routing.attempt:no_reply"),
+    "hedging": ("understudy.routing.loop:hedged",),
     "loop": ("understudy.routing.desk:serve",),
     "settlement": ("understudy.routing.attempt:settle",),
     "validate": ("understudy.routing.desk:validate",),
@@ -72,6 +74,14 @@ async def _raising_secrets() -> None:
     await verbs.test_what_the_callers_function_raises_is_classified(
         ValueError("secret words"), "adapter", "failed"
     )
+
+
+async def _racing_an_error() -> None:
+    await hedging.test_an_error_or_a_refusal_of_the_second_copy_never_wins(ErrorClass.SERVER)
+
+
+async def _hedging_within_the_cap() -> None:
+    await hedging.test_no_second_copy_goes_out(Request.chat("hi", max_attempts=1), {})
 
 
 async def _stating_a_negative_delay() -> None:
@@ -295,6 +305,70 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "if type(value) is not tuple or not all(",
         "if not all(",
         _refusing_lists,
+    ),
+    (
+        "hedging",
+        "an error wins the race",
+        "            self._failed.append((seat, answer))\n",
+        "            self._failed.append((seat, answer))\n"
+        "            self.nursery.cancel_scope.cancel()\n",
+        _racing_an_error,
+    ),
+    (
+        "hedging",
+        "the loser runs on",
+        "            self.nursery.cancel_scope.cancel()\n",
+        "            pass\n",
+        hedging.test_the_first_copy_may_still_win,
+    ),
+    (
+        "hedging",
+        "the loser is booked as one whose caller left",
+        "            self.flight.answered = True\n",
+        "",
+        hedging.test_the_second_copy_wins_and_the_first_is_called_off_and_booked,
+    ),
+    (
+        "hedging",
+        "the loser stands last",
+        "            attempts[-2:] = reversed(attempts[-2:])\n",
+        "            pass\n",
+        hedging.test_the_first_copy_may_still_win,
+    ),
+    (
+        "hedging",
+        "a second copy is sent after the first has failed",
+        "            timer.cancel()\n            race.open = False\n",
+        "            await trio.sleep(race.flight.deadline)\n",
+        hedging.test_no_second_copy_follows_a_failure,
+    ),
+    (
+        "hedging",
+        "copies that ended count as in flight",
+        "            self.wiring.dispatcher.tell(HedgeEnded())\n",
+        "            pass\n",
+        hedging.test_copies_stay_within_both_budgets_while_nobody_answers,
+    ),
+    (
+        "hedging",
+        "copies cost no token",
+        "        wiring.dispatcher.tell(HedgeSent(",
+        "        wiring.dispatcher.tell(HedgeEnded()) or (HedgeSent(",
+        hedging.test_copies_stay_within_both_budgets_while_nobody_answers,
+    ),
+    (
+        "hedging",
+        "copies beyond the cap of attempts",
+        "len(flight.attempts) + 2 > flight.max_attempts",
+        "False",
+        _hedging_within_the_cap,
+    ),
+    (
+        "hedging",
+        "the context of the timers",
+        "partial(copy_context().run, race.launch, take, after_s)",
+        "partial(race.launch, take, after_s)",
+        hedging.test_the_second_copy_runs_in_the_context_of_its_request,
     ),
     (
         "validate",

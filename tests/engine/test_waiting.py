@@ -10,8 +10,8 @@ import trio.testing
 
 from tests.engine.house import Script, house, ordered
 from understudy import InvalidRequest, Overloaded, Request
-from understudy_actors.domain import events
 from understudy_actors.domain.request import PRIORITY_MAX
+from understudy_actors.domain.waiting_events import QueueRefused, Unqueued
 
 ONE = ordered("a", providers={"a": {"concurrency": 1}})
 
@@ -31,7 +31,7 @@ async def served(arrivals: list[dict[str, Any]], **config: Any) -> list[str]:
             nursery.start_soon(engine.route, Request.chat("first"))
             for number, arrival in enumerate(arrivals, 1):
                 nursery.start_soon(ask, number, arrival)
-        turns = [event.request for event in books.of(events.Unqueued)]
+        turns = [event.request for event in books.of(Unqueued)]
         assert turns == order
     return order
 
@@ -78,7 +78,7 @@ async def test_who_would_come_too_late_is_refused_at_once_and_told_when_to_come(
             nursery.start_soon(lambda: ask(5.0, priority=1))  # nobody is ahead of it
             await trio.testing.wait_all_tasks_blocked()
             assert engine.status().waiting == 5
-        assert [event.reason for event in books.of(events.QueueRefused)] == ["late"]
+        assert [event.reason for event in books.of(QueueRefused)] == ["late"]
 
 
 async def test_a_full_queue_says_when_a_place_may_be_free() -> None:

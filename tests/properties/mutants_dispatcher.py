@@ -38,6 +38,7 @@ from tests.actors.provider_actor.test_time import (
     check_months,
     check_time,
 )
+from tests.properties.test_hedge import CHECKS as HEDGE_CHECKS, budget_machine
 from tests.properties.test_queue import queue_machine
 from tests.properties.test_queue_order import CHECKS as ORDER_CHECKS, check_coming_back
 from tests.properties.test_retry import CHECKS as RETRY_CHECKS
@@ -99,6 +100,7 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.queue": (running(queue_machine), check_coming_back),
     "dispatcher.order": ORDER_CHECKS,
     "dispatcher.fairness": ORDER_CHECKS,
+    "dispatcher.hedge": (*HEDGE_CHECKS, running(budget_machine)),
     "dispatcher.select": (check_ranking,),
     "dispatcher.ranking": (check_containment, check_ranking),
     "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
@@ -214,7 +216,7 @@ MUTANTS: Final = [
         ("retry-after is no floor", "        failure.retry_after_s or 0.0,\n", ""),
         ("shut gates are no floor", "        failure.ready_at - now,\n", ""),
         ("deadlines need no answer", "now + wait_s + failure.min_useful_s", "now + wait_s"),
-        ("an empty budget lends", "if self.tokens < 1.0:", "if self.tokens < 0.0:"),
+        ("an empty budget lends", "return self.tokens >= 1.0", "return self.tokens >= 0.0"),
         ("the budget has no cap", "min(self.cap, self.tokens + (now", "max(0, self.tokens + (now"),
         ("the guard is not clamped", "max(0.0, tokens - self.fail)", "tokens - self.fail"),
         ("throttles cost guard tokens", "if verdict is Verdict.FAIL:", "if verdict is not None:"),
@@ -308,6 +310,44 @@ MUTANTS: Final = [
             "return max(self.reached, self",
             "return max(2 * self.reached, self",
         ),
+    ),
+    *_in(
+        "dispatcher.hedge",
+        ("one sample is enough", "if seen.oks >= rule.samples else None", ""),
+        (
+            "no ceiling",
+            "min(rule.ceiling_s, max(rule.floor_s, usual_s * rule.factor))",
+            "max(rule.floor_s, usual_s * rule.factor)",
+        ),
+        ("no floor", "max(rule.floor_s, usual_s * rule.factor)", "usual_s * rule.factor"),
+        ("the same account twice", "return a.provider != b.provider and not", "return not"),
+        ("the same domain twice", "and not same_domain", ""),
+        ("stand-ins get copies", "        and not each.spec.degraded\n", ""),
+        (
+            "copies that come too late",
+            "now + each.health.latency_s(now, output_tokens, 0.0) <= deadline",
+            "True",
+        ),
+        ("only one is paid for", "        left_usd -= expected", "        _ = expected"),
+        (
+            "unknown prices are none",
+            "price is not None and price <= left_usd",
+            "price is None or price <= left_usd",
+        ),
+        ("free ones are dear", "if left_usd is None or each.free_left:", "if left_usd is None:"),
+        (
+            "tokens without end",
+            "min(self.rule.burst, self.tokens + self.rule.share)",
+            "self.tokens + self.rule.share",
+        ),
+        ("copies cost nothing", "max(0.0, self.tokens - 1.0)", "self.tokens"),
+        ("any number at once", " and self.in_flight < self.rule.concurrent", ""),
+        (
+            "one more at once",
+            "self.in_flight < self.rule.concurrent",
+            "self.in_flight <= self.rule.concurrent",
+        ),
+        ("copies of an earlier life count", "max(0, self.in_flight - 1)", "self.in_flight - 1"),
     ),
     *_in(
         "dispatcher.select",

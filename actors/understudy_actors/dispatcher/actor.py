@@ -15,9 +15,13 @@ from msgspec import Struct
 
 from understudy_actors.dispatcher.admission import queue_full, slots_per_s, too_late, useful_s
 from understudy_actors.dispatcher.flight import Decision, Flight
+from understudy_actors.dispatcher.hedge import HedgeBudget, targets
 from understudy_actors.dispatcher.messages import (
     Failed,
     GateChanged,
+    Hedge,
+    HedgeEnded,
+    HedgeSent,
     Left,
     LookOver,
     Overview,
@@ -44,14 +48,12 @@ from understudy_actors.dispatcher.strategies.base import Strategy
 from understudy_actors.domain.candidate import NO_SLOT, Candidate
 from understudy_actors.domain.errors import Overloaded
 from understudy_actors.domain.events import (
-    Queued,
-    QueueLeft,
-    QueueRefused,
     RetryToken,
     StrategyChanged,
-    Unqueued,
 )
+from understudy_actors.domain.hedge_events import HedgeLaunched
 from understudy_actors.domain.outcome import POLICY, ErrorClass
+from understudy_actors.domain.waiting_events import Queued, QueueLeft, QueueRefused, Unqueued
 from understudy_actors.runtime.actor import LATER, Context
 
 _TICKETS: Final = 1 << 40  # more than one incarnation will ever hand out
@@ -111,11 +113,15 @@ class Dispatcher:
             settings.budget_cap,
             settings.budget_start,
         )
+        self._hedges = HedgeBudget(settings.hedge)
         self._turns: dict[type, Callable[[Any], Any]] = {
             Rank: self._rank,
             Failed: self._failed,
             WaitForSlot: self._wait,
             Left: self._left,
+            Hedge: self._hedge,
+            HedgeSent: self._hedge_sent,
+            HedgeEnded: self._hedge_ended,
             GateChanged: self._gate_changed,
             Select: self._select,
             SetStrategy: self._set_strategy,
@@ -130,6 +136,7 @@ class Dispatcher:
         flight = message.flight
         if not flight.decisions:
             self._budget.deposit()
+            self._hedges.deposit()
         return self._decide(flight, self._now())
 
     def _decide(self, flight: Flight, now: float) -> Decision:
@@ -205,6 +212,42 @@ class Dispatcher:
         if self._trace.fine:
             self._trace.emit_fine(RetryToken(at_s=now, request=flight.id, left=self._budget.tokens))
         return Step(Move.HERE, f"again after {wait_s:.2f} s", wait_s=wait_s)
+
+    def _hedge(self, message: Hedge) -> Decision | None:
+        flight, first, now = message.flight, message.first, self._now()
+        if not (self._queue.idle and self._hedges.spare and self._budget.covers(now)):
+            return None  # nor is a second copy for one a reason to let another wait
+        decision = self._ranking.decide(flight, now)
+        decision.ranked = targets(
+            first,
+            decision.ranked,
+            now=now,
+            deadline=flight.deadline,
+            input_tokens=flight.input_tokens,
+            output_tokens=flight.output_tokens,
+            max_cost_usd=flight.request.max_cost_usd,
+        )
+        return decision if decision.ranked else None
+
+    def _hedge_sent(self, message: HedgeSent) -> None:
+        flight, now = message.flight, self._now()
+        self._hedges.sent()
+        self._budget.withdraw(now)
+        if self._trace.fine:
+            self._trace.emit_fine(RetryToken(at_s=now, request=flight.id, left=self._budget.tokens))
+        if self._trace.on:
+            self._trace.emit(
+                HedgeLaunched(
+                    at_s=now,
+                    request=flight.id,
+                    attempt=message.attempt,
+                    endpoint=message.candidate.name,
+                    after_s=message.after_s,
+                )
+            )
+
+    def _hedge_ended(self, _message: HedgeEnded) -> None:
+        self._hedges.ended()
 
     def _wait(self, message: WaitForSlot) -> Any:
         flight, now = message.flight, self._now()

@@ -59,6 +59,9 @@ class Flight(Struct, eq=False, gc=False):
         ticket: Place in the queue for a slot; 0 as long as it never waited.
         queued_at: When it got that place.
         streams: Is its answer delivered piece by piece?
+        hedge: May a second copy of it be sent?
+        hedged: Was one?
+        answered: Somebody has answered it: what else runs of it is called off.
         outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
@@ -81,6 +84,9 @@ class Flight(Struct, eq=False, gc=False):
     ended_at: float = 0.0
     outgrew: int = 0
     streams: bool = False
+    hedge: bool = False
+    hedged: bool = False
+    answered: bool = False
 
     def forget(self) -> None:
         """Let go of the prompt; the rest is what an explanation is made of."""

@@ -32,6 +32,27 @@ class WaitForSlot(Struct, frozen=True):
     flight: Flight
 
 
+class Hedge(Struct, frozen=True):
+    """May a second copy of this flight, silent at `first`, be sent? Answer: a `Decision`, whose
+    `ranked` are those who may get it; None if none may be sent."""
+
+    flight: Flight
+    first: Candidate
+
+
+class HedgeSent(Struct, frozen=True):
+    """A second copy of this flight was sent, as this attempt, after so many seconds."""
+
+    flight: Flight
+    candidate: Candidate
+    attempt: int
+    after_s: float
+
+
+class HedgeEnded(Struct, frozen=True):
+    """A second copy has ended."""
+
+
 class LookOver(Struct, frozen=True):
     """How do things stand? Answer: an `Overview`."""
 

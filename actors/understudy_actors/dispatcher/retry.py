@@ -81,12 +81,16 @@ class RetryBudget:
         tokens = self.tokens + self.ratio
         self.tokens = tokens if tokens < self.cap else self.cap
 
-    def withdraw(self, now: float) -> bool:
-        """Take one token for a retry, if there is one."""
+    def covers(self, now: float) -> bool:
+        """Is there a token for one more try now?"""
         if self._as_of is not None:
             self.tokens = min(self.cap, self.tokens + (now - self._as_of) * self.per_second)
         self._as_of = now
-        if self.tokens < 1.0:
+        return self.tokens >= 1.0
+
+    def withdraw(self, now: float) -> bool:
+        """Take one token for a retry or a second copy, if there is one."""
+        if not self.covers(now):
             return False
         self.tokens -= 1.0
         return True

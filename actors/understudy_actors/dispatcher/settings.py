@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import GuardRule, RetryRule
 from understudy_actors.dispatcher.strategies.base import Strategy
@@ -15,6 +16,7 @@ from understudy_actors.dispatcher.strategies.base import Strategy
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _DEFAULT_RETRY: Final = RetryRule()
 _DEFAULT_WAITING: Final = WaitingRule()
+_DEFAULT_HEDGE: Final = HedgeRule()
 _DEFAULT_GUARD: Final = GuardRule()
 
 
@@ -33,6 +35,7 @@ class DispatcherSettings:
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
         queue_capacity: How many requests may wait for a slot.
         waiting: In what order they are served.
+        hedge: When a second copy of a request may be sent.
     """
 
     strategies: Mapping[str, Callable[[], Strategy]]
@@ -52,3 +55,4 @@ class DispatcherSettings:
     reroute_refused_content: bool = False
     queue_capacity: int = 1000
     waiting: WaitingRule = _DEFAULT_WAITING
+    hedge: HedgeRule = _DEFAULT_HEDGE

@@ -63,6 +63,7 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
         stream: Bounds for its limits on silence within a stream.
         degraded: True for a stand-in such as `local`: it closes chains, and its answers are marked.
         enabled: False keeps it configured but unused.
+        failure_domain: What fails together with it, by a name that others may share.
     """
 
     provider: str
@@ -85,6 +86,7 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
     stream: StreamRule = StreamRule()
     degraded: bool = False
     enabled: bool = True
+    failure_domain: str | None = None
 
     @property
     def name(self) -> str:
@@ -105,6 +107,15 @@ class Observed(Protocol):
 
     def seconds_per_success(self, now: float, output_tokens: float, prior_s: float) -> float:
         """The expected latency over the expected share of successes."""
+        ...
+
+    @property
+    def oks(self) -> int:
+        """How many successes."""
+        ...
+
+    def latency_quantile(self, q: float) -> float | None:
+        """A quantile of the latest successes' latency, in seconds; None before the first."""
         ...
 
     @property

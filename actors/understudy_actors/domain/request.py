@@ -128,6 +128,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         region: Only providers of this region.
         tags: Only providers that carry every one of these.
         fallback: False asks the first choice only.
+        hedge: Whether a second copy may be sent while the first is silent; None is as configured.
         output_tokens: The caller's estimate of the answer's length, for cost and latency.
         user: Whom to account it to.
         tenant: Whose share it counts in while requests wait for a slot; left out, its `user`.
@@ -149,6 +150,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     region: str | None = None
     tags: tuple[str, ...] = ()
     fallback: bool = True
+    hedge: bool | None = None
     output_tokens: int | None = None
     user: str | None = None
     tenant: str | None = None

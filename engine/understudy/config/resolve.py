@@ -193,6 +193,7 @@ def _endpoint(
         stream=(provider.stream or stream).rule(),
         degraded=kind.degraded,
         enabled=provider.enabled,
+        failure_domain=provider.failure_domain,
     )
 
 

@@ -9,7 +9,14 @@ from understudy.config.kinds import KINDS
 from understudy.config.provider import ProviderConfig
 from understudy.config.resolve import Kinds, chains
 from understudy.config.schema import Config
-from understudy.config.sections import GuardConfig, HoldConfig, ProviderRetryConfig, RetryConfig
+from understudy.config.sections import (
+    GuardConfig,
+    HedgeConfig,
+    HoldConfig,
+    ProviderRetryConfig,
+    RetryConfig,
+)
+from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import Backoff, GuardRule, RetryRule
 from understudy_actors.dispatcher.settings import DispatcherSettings
@@ -57,6 +64,20 @@ def guard_rule(guard: GuardConfig) -> GuardRule | None:
     return GuardRule(cap=guard.max, floor=guard.floor, fail=guard.fail, ok=guard.ok)
 
 
+def hedge_rule(hedge: HedgeConfig) -> HedgeRule:
+    """When a second copy of a request may be sent."""
+    return HedgeRule(
+        quantile=hedge.quantile,
+        factor=hedge.factor,
+        samples=hedge.samples,
+        floor_s=hedge.floor_s,
+        ceiling_s=hedge.ceiling_s,
+        share=hedge.share,
+        burst=hedge.burst,
+        concurrent=hedge.concurrent,
+    )
+
+
 def dispatcher_settings(
     config: Config, strategies: Mapping[str, Callable[[], Strategy]], kinds: Kinds = KINDS
 ) -> DispatcherSettings:
@@ -82,6 +103,7 @@ def dispatcher_settings(
         guard=guard_rule(config.retry.guard),
         reroute_refused_content=config.reroute_refused_content,
         queue_capacity=config.queue_capacity,
+        hedge=hedge_rule(config.hedge),
         waiting=WaitingRule(
             ageing_s=config.waiting.ageing_s,
             standing_s=config.waiting.standing_s,

@@ -15,6 +15,7 @@ from understudy.config.provider import ProviderConfig
 from understudy.config.section import Function, Section
 from understudy.config.sections import (
     ComplexityConfig,
+    HedgeConfig,
     LogConfig,
     RetryConfig,
     StreamConfig,
@@ -31,6 +32,7 @@ class OperationConfig(Section, frozen=True, kw_only=True):
         chain: The only endpoints that serve it, in order: provider/model, or a provider for all
             of its models. Left out, everybody who can.
         degraded: The text to answer when all fail; wins over the section `degraded`.
+        hedge: Whether its requests are hedged; wins over the section `hedge`.
     """
 
     title: ClassVar[str] = "an operation"
@@ -38,6 +40,7 @@ class OperationConfig(Section, frozen=True, kw_only=True):
     strategy: str | None = None
     chain: tuple[ModelName, ...] | None = None
     degraded: Text | None = None
+    hedge: bool | None = None
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -53,6 +56,7 @@ class Config(Section, frozen=True, kw_only=True):
         queue_capacity: How many requests may wait for a slot.
         waiting: In what order they are served.
         stream: Silence within streams.
+        hedge: A second copy of a request whose first is silent; off unless written.
         retry: Retries on the same provider.
         breaker: When to stop asking a provider, for those that do not say.
         log: Log lines.
@@ -75,6 +79,7 @@ class Config(Section, frozen=True, kw_only=True):
     queue_capacity: Count = 1000
     waiting: WaitingConfig = WaitingConfig()
     stream: StreamConfig = StreamConfig()
+    hedge: HedgeConfig = HedgeConfig(enabled=False)
     retry: RetryConfig = RetryConfig()
     breaker: BreakerConfig = BreakerConfig()
     log: LogConfig = LogConfig()
@@ -91,6 +96,11 @@ class Config(Section, frozen=True, kw_only=True):
         for name, function in self.functions.items():
             providers[name] = _with_function(name, providers.get(name), function)
         force_setattr(self, "providers", providers)
+
+    def hedges(self, operation: str) -> bool:
+        """Is a request for `operation` that does not say hedged?"""
+        own = self.operations.get(operation)
+        return self.hedge.enabled if own is None or own.hedge is None else own.hedge
 
     def degraded_text(self, operation: str) -> str | None:
         """The configured answer to `operation` for when all fail, if there is one."""

@@ -288,6 +288,39 @@ class LogConfig(Section, frozen=True, kw_only=True):
     format: Literal["console", "json"] = "console"
 
 
+class HedgeConfig(Switchable, frozen=True, kw_only=True):
+    """A second copy of a request, to another provider, while the first is unusually silent.
+
+    Attributes:
+        enabled: Whether requests that do not say are hedged.
+        quantile: The copy waits for this quantile of the latencies that were observed,
+        factor: times this.
+        samples: With fewer successes nothing is known of an endpoint, and nothing is hedged.
+        floor: The shortest wait.
+        ceiling: The longest wait.
+        share: Copies for each request, on average.
+        burst: Copies in a row before that average binds.
+        concurrent: Copies in flight at once.
+    """
+
+    title: ClassVar[str] = "hedge"
+
+    quantile: Share = 0.95
+    factor: Amount = 1.0
+    samples: Count = 20
+    floor_s: Seconds = field(default=0.25, name="floor")
+    ceiling_s: Seconds = field(default=10.0, name="ceiling")
+    share: Share = 0.05
+    burst: Amount = 5.0
+    concurrent: Count = 8
+
+    def check(self) -> None:
+        """floor ≤ ceiling."""
+        if self.floor_s > self.ceiling_s:
+            limit = f"`ceiling`, {self.ceiling_s:g} s"
+            raise BadKey(f"is {self.floor_s:g} s: it must not exceed {limit}", "floor")
+
+
 class WaitingConfig(Section, frozen=True, kw_only=True):
     """In what order requests that wait for a slot are served: by priority, tenant, and age.
 

@@ -105,6 +105,7 @@ class Desk:
             estimate_tokens(request),
             _expected_output(request),
             config.fallback and request.fallback,
+            hedge=request.hedge if request.hedge is not None else config.hedges(request.operation),
         )
 
     async def see_through(self, flight: Flight, call: Call | None) -> Result:

@@ -7,12 +7,12 @@ says whether it may be asked now.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import trio
 
 from understudy.routing.endings import exhausted, nobody, shutting_down
+from understudy.routing.hedging import Attempting, Seat, T, hedged
 from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.messages import Failed, Left, Rank, Step, WaitForSlot
@@ -47,12 +47,7 @@ NO_SLOT_IN_TIME: Final = "no slot became free before the deadline"
 USUAL: Final = 4.0
 """But it always gets this multiple of its usual time, to tell silence from slowness."""
 
-T = TypeVar("T")
 Broken: TypeAlias = tuple[Candidate, ProviderError]
-Attempting: TypeAlias = Callable[
-    [Wiring, Flight, Candidate, Permit, Call, float], Awaitable[T | ProviderError]
-]
-"""Asks a candidate once, in so many seconds, and settles the permit unless it hands it on."""
 
 
 async def serve(
@@ -88,7 +83,10 @@ async def serve(
                 continue
             candidate, permit, timeout_s = seat
             made_by = call or wiring.calls[candidate.index]
-            answer = await attempt(wiring, flight, candidate, permit, made_by, timeout_s)
+            if flight.hedge and call is None and not flight.streams:
+                candidate, answer = await hedged(wiring, flight, attempt, Seat(*seat), _seat)
+            else:
+                answer = await attempt(wiring, flight, candidate, permit, made_by, timeout_s)
             if not isinstance(answer, ProviderError):
                 return answer, candidate
             decision = await _go_on(wiring, flight, candidate, answer)

@@ -11,6 +11,7 @@ from understudy.adapters.base import Reply
 from understudy.prices import cost_usd
 from understudy.routing.wiring import Wiring
 from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.dispatcher.strategies.base import expected_usd
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.events import AttemptEnded
@@ -134,26 +135,37 @@ def _settle_failure(
             candidate.spec.model,
             verdict.value,
             error=kind.value,
-            reason="the caller left" if error is None else str(error),
+            reason=_left(flight) if error is None else str(error),
             status=None if error is None else error.status,
             started_s=permit.taken_at - flight.accepted_at,
             elapsed_s=elapsed_s,
             wait_s=flight.wait_s,
-            cost_usd=_failed_usd(candidate, permit, kind, pace),
+            cost_usd=_failed_usd(flight, candidate, permit, kind, pace),
         )
     )
     if wiring.trace.on:
         wiring.trace.emit(_ended(wiring, flight, candidate, permit))
 
 
+def _left(flight: Flight) -> str:
+    return "another copy answered first" if flight.answered else "the caller left"
+
+
 def _failed_usd(
-    candidate: Candidate, permit: Permit, kind: ErrorClass, pace: Pace | None
+    flight: Flight, candidate: Candidate, permit: Permit, kind: ErrorClass, pace: Pace | None
 ) -> float | None:
-    """What a failed attempt cost: by the tokens that came, if any did; else as its class says."""
+    """What a failed attempt cost: by the tokens that came, if any did; else as its class says.
+
+    A copy that was called off because the other one answered is booked in full: it was sent.
+    """
     if pace is not None and pace.usage is not None:
         price = candidate.spec.price
         return 0.0 if permit.free else None if price is None else cost_usd(price, pace.usage)
-    return None if POLICY[kind].billed else 0.0
+    if not POLICY[kind].billed or permit.free:
+        return 0.0
+    if kind is ErrorClass.CANCELLED and flight.answered:
+        return expected_usd(candidate.spec, flight.input_tokens, flight.output_tokens)
+    return None
 
 
 def verdict_of(candidate: Candidate, kind: ErrorClass, elapsed_s: float) -> Verdict:

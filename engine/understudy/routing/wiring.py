@@ -10,11 +10,12 @@ import trio
 
 from understudy.adapters.base import Reply
 from understudy.adapters.local import LocalAdapter
+from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.request import Request
 from understudy_actors.provider.messages import Permit
 from understudy_actors.runtime.actor import Ref
-from understudy_actors.runtime.ports import Clock
+from understudy_actors.runtime.ports import Clock, Timers
 from understudy_actors.runtime.trace import Trace
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Wiring:
     calls: Sequence[Call]
     flights: Flights
     contained: Callable[[str, str, BaseException, str], None]
+    timers: Timers
+    hedge: HedgeRule
     stand_ins: tuple[LocalAdapter, ...] = ()
     openers: Sequence[Opener] = ()
     refuse_prefill: set[int] = attrs.Factory(set)

@@ -20,6 +20,7 @@ class Seen:
     latency: float | None = None
     rate: float = 1.0
     useful_s: float = 1.0
+    oks: int = 0
 
     def latency_s(self, now: float, output_tokens: float, prior_s: float) -> float:
         return prior_s if self.latency is None else self.latency
@@ -29,6 +30,9 @@ class Seen:
 
     def seconds_per_success(self, now: float, output_tokens: float, prior_s: float) -> float:
         return self.latency_s(now, output_tokens, prior_s) / self.rate
+
+    def latency_quantile(self, q: float) -> float | None:
+        return self.latency
 
     @property
     def min_useful_s(self) -> float:

@@ -69,6 +69,7 @@ def test_the_documented_example_becomes_endpoints() -> None:
         max_output_tokens=128_000,
         max_request_tokens=100_000,
         timeout_s=60.0,
+        failure_domain="eu-west",
     )
     assert found["openai/gpt-5.4-nano"].groups == ("fast",)
     assert found["anthropic/claude-haiku-4-5"].priority == 100

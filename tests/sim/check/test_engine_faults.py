@@ -41,7 +41,7 @@ FAULTS = [
      "cooldown_s = self._draw() * cooldown_s"),
     ("S9", "provider.breaker", "return max(0, self._exponent - int",
      "return max(0, self._exponent - 0 * int"),
-    ("S12", "dispatcher.retry", "        if self.tokens < 1.0:\n            return False\n", ""),
+    ("S12", "dispatcher.retry", "        return self.tokens >= 1.0", "        return True"),
     ("S10", "dispatcher.retry", "if retries_here >= rule.attempts:",
      "if retries_here > rule.attempts:"),
     ("S26", "provider.concurrency", "self.in_flight -= 1", "self.in_flight -= self.in_flight"),
