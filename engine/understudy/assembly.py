@@ -99,10 +99,7 @@ def assemble(
     known = {**BUILT_IN, **strategies}
     kinds = known_kinds(registry)
     check(config, strategies=known, kinds=kinds)
-    candidates = tuple(
-        Candidate(spec=spec, index=index, health=Health())
-        for index, spec in enumerate(endpoints(config, lookup=lookup, kinds=kinds))
-    )
+    candidates = _candidates(config, kinds)
     adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
     targets = _targets(config, candidates, adapters, environ, kinds)
     trace = Trace()
@@ -143,6 +140,12 @@ def assemble(
         wiring=wiring,
         records=Records(KEPT_MAX if config.monitoring else 0),
     )
+
+
+def _candidates(config: Config, kinds: Mapping[str, Kind]) -> tuple[Candidate, ...]:
+    """One for each endpoint, in configured order, of which nothing is known yet."""
+    specs = endpoints(config, lookup=lookup, kinds=kinds)
+    return tuple(Candidate(spec=spec, index=at, health=Health()) for at, spec in enumerate(specs))
 
 
 def _actors(
