@@ -12,13 +12,13 @@ from understudy_actors.domain.events import (
     HoldCleared,
     HoldSet,
     LimitSet,
-    Queued,
     RequestAccepted,
     RequestOutcome,
     RetryScheduled,
     SlotFreed,
     SlotTaken,
 )
+from understudy_actors.domain.waiting_events import Queued
 
 
 @attrs.define(eq=False)
