@@ -110,8 +110,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "settlement",
         "a broken adapter counts as well",
-        "    verdict = verdict_of(candidate, kind, elapsed_s - idle_s)\n",
-        "    verdict = verdict_of(candidate, kind, elapsed_s - idle_s)\n"
+        "    verdict = verdict_of(candidate, kind, now, elapsed_s - idle_s, heard=heard)\n",
+        "    verdict = verdict_of(candidate, kind, now, elapsed_s - idle_s, heard=heard)\n"
         "    verdict = _OK if kind is ErrorClass.ADAPTER else verdict\n",
         containment.test_a_function_that_raises_or_answers_nonsense_is_contained,
     ),

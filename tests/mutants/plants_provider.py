@@ -12,6 +12,7 @@ _PROVIDER: Final = "understudy_actors.provider.actor"
 _ACCOUNT: Final = "understudy_actors.provider.account"
 _ENDPOINT: Final = "understudy_actors.provider.endpoint"
 _JUDGING: Final = "understudy_actors.provider.judging"
+_HEALTH: Final = "understudy_actors.provider.health"
 _SLOTS: Final = "understudy_actors.provider.concurrency"
 _OUTCOME: Final = "understudy_actors.domain.outcome"
 _ATTEMPT: Final = "understudy.routing.attempt"
@@ -126,6 +127,14 @@ HOLDS: Final = (
             "holds are not asked on the way in",
             "            or endpoint.holds.check(now)\n",
             "",
+        ),
+    ),
+    *_in(
+        _HEALTH,
+        (
+            "those who leave early prove nothing together",
+            "return self._silence.with_one_more(now, elapsed_s, self._latency_seen) >= long_s",
+            "return False",
         ),
     ),
     *_in(

@@ -147,7 +147,8 @@ def health_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.agree_on_latency()
 
         def agree_on_latency(self) -> None:
-            real, totals = self.health, [total for _, total in self.totals]
+            real, now = self.health, self.now
+            totals = [total for _, total in self.totals]
             if not self.parts and not self.cuts:
                 value, last = 0.0, -math.inf
                 for at, total in self.totals:
@@ -163,10 +164,10 @@ def health_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 assert real.latency_quantile(1.0) == max(totals[-64:])
                 assert real.min_useful_s == max(1.0, real.p50_s / 2)
             usual = max(10.0, 4 * (real.p50_s or 0.0))
-            assert real.timeout_is_failure(usual, 1e9)
-            assert not real.timeout_is_failure(usual - 0.01, 1e9)
-            assert real.timeout_is_failure(5.0, 5.0)
-            assert not real.timeout_is_failure(5.0, 5.01)
+            assert real.timeout_is_failure(now, usual, 1e9)
+            assert not real.timeout_is_failure(now, usual - 0.01, 1e9)
+            assert real.timeout_is_failure(now, 5.0, 5.0)
+            assert not real.timeout_is_failure(now, 5.0, 5.01)
             if self.first_tokens:
                 assert real.first_token_quantile(0.0) == min(self.first_tokens[-64:])
 

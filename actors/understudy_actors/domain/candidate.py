@@ -127,8 +127,13 @@ class Observed(Protocol):
         """How long a stream may be silent: before its first token, and between two tokens."""
         ...
 
-    def timeout_is_failure(self, elapsed_s: float, attempt_timeout_s: float) -> bool:
-        """Does silence of this length count against the endpoint?"""
+    def timeout_is_failure(
+        self, now: float, elapsed_s: float, attempt_timeout_s: float, *, heard: bool = False
+    ) -> bool:
+        """Does silence of this length, which ends now, count against the endpoint?
+
+        `heard`: a part of the answer had come before.
+        """
         ...
 
 

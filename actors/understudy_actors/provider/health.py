@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from understudy_actors.domain.candidate import StreamRule
 from understudy_actors.provider.patience import patience_s, quantile
+from understudy_actors.provider.silence import Silence
 
 _TAU_S: Final = 30.0
 _FADE_S: Final = 120.0
@@ -106,6 +107,7 @@ class Health:
     _gaps: deque[float] = attrs.field(factory=lambda: deque(maxlen=_SAMPLES), init=False)
     _stream_seen: float = attrs.field(default=-math.inf, init=False)
     _p50_s: float | None = attrs.field(default=None, init=False)  # of `_latencies`, if computed
+    _silence: Silence = attrs.field(factory=Silence, init=False)
 
     def on_ok(
         self,
@@ -174,6 +176,15 @@ class Health:
         if cut_off_s is not None:
             self._bound(now, cut_off_s)
 
+    def left_unanswered(self, now: float, waited_s: float) -> None:
+        """The attempt that `on_fail` or `on_other` was told of had heard nothing when it ended."""
+        if self.p50_s is not None and waited_s >= self.p50_s:
+            self._silence.left(now, waited_s, self._latency_seen)
+
+    def answered(self, now: float) -> None:
+        """The attempt that `on_fail` or `on_other` was told of had got some answer."""
+        self._silence.answered(now)
+
     def success(self, now: float) -> float:
         """The share of attempts to expect to succeed, in [0.05, 1]."""
         if self._success == 1.0:
@@ -236,15 +247,24 @@ class Health:
             patience_s(self._gaps, age_s, rule.gap_min_s, rule.gap_max_s),
         )
 
-    def timeout_is_failure(self, elapsed_s: float, attempt_timeout_s: float) -> bool:
-        """Does a call cut off after `elapsed_s` count against the endpoint?
+    def timeout_is_failure(
+        self, now: float, elapsed_s: float, attempt_timeout_s: float, *, heard: bool = False
+    ) -> bool:
+        """Does a call cut off now, after `elapsed_s`, count against the endpoint?
 
         Only if it had all of its configured timeout, or much longer than usual: a deadline
         shorter than what an answer needs is the caller's affair, or one impatient caller would
-        open the breaker for everybody.
+        open the breaker for everybody. Or if it had the usual time, and with those before it the
+        endpoint has left everybody unanswered for as long as that (see `silence`), unless a part
+        of its answer was `heard`.
         """
-        usual_s = max(_PATIENCE_S, _PATIENCE_FACTOR * (self.p50_s or 0.0))
-        return elapsed_s + _ROUNDING_S >= min(usual_s, attempt_timeout_s)
+        p50_s = self.p50_s
+        long_s = max(_PATIENCE_S, _PATIENCE_FACTOR * (self.p50_s or 0.0)) - _ROUNDING_S
+        if elapsed_s >= min(long_s, attempt_timeout_s - _ROUNDING_S):
+            return True
+        if heard or p50_s is None or elapsed_s < p50_s:
+            return False
+        return self._silence.with_one_more(now, elapsed_s, self._latency_seen) >= long_s
 
     def snapshot(self) -> HealthSnapshot:
         """Everything, as plain data."""

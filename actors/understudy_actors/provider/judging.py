@@ -78,6 +78,10 @@ def _observe(
             health.on_fail(now, wall, elapsed_s if cut else None)
         else:
             health.on_other(now, elapsed_s if cut else None)
+        if message.responded:
+            health.answered(now)
+        elif cut:
+            health.left_unanswered(now, elapsed_s - message.idle_s)
     if fine:
         account.tell.scored(now, endpoint, verdict, before)
 

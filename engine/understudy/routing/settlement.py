@@ -117,14 +117,15 @@ def _settle_failure(
     elapsed_s = now - permit.taken_at
     kind = ErrorClass.CANCELLED if error is None else error.kind
     idle_s = 0.0 if pace is None else pace.idle_s
-    verdict = verdict_of(candidate, kind, elapsed_s - idle_s)
+    heard = pace is not None and pace.first_token_s is not None
+    verdict = verdict_of(candidate, kind, now, elapsed_s - idle_s, heard=heard)
     wiring.providers[candidate.index].tell(
         Settle(
             permit,
             verdict,
             kind,
             retry_after_s=None if error is None else error.retry_after_s,
-            responded=kind not in _NO_RESPONSE,
+            responded=heard or kind not in _NO_RESPONSE,
             idle_s=idle_s,
         ),
         _RESULTS,
@@ -168,10 +169,13 @@ def _failed_usd(
     return None
 
 
-def verdict_of(candidate: Candidate, kind: ErrorClass, elapsed_s: float) -> Verdict:
+def verdict_of(
+    candidate: Candidate, kind: ErrorClass, now: float, elapsed_s: float, *, heard: bool
+) -> Verdict:
     """What a failure says about the endpoint. Silence counts only if it lasted long enough."""
     if kind is ErrorClass.SILENT:
-        fails = candidate.health.timeout_is_failure(elapsed_s, candidate.spec.timeout_s)
+        limit_s = candidate.spec.timeout_s
+        fails = candidate.health.timeout_is_failure(now, elapsed_s, limit_s, heard=heard)
         return Verdict.FAIL if fails else Verdict.NEUTRAL
     return POLICY[kind].verdict
 

@@ -41,7 +41,9 @@ class Seen:
     def silence_s(self, now: float, rule: StreamRule) -> tuple[float, float]:
         return rule.first_token_max_s, rule.gap_max_s
 
-    def timeout_is_failure(self, elapsed_s: float, attempt_timeout_s: float) -> bool:
+    def timeout_is_failure(
+        self, now: float, elapsed_s: float, attempt_timeout_s: float, *, heard: bool = False
+    ) -> bool:
         return True
 
 

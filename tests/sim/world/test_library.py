@@ -188,6 +188,16 @@ def cascade(ran: Run, told: Headline) -> None:
     assert errors(ran)["overloaded"] < 0.05 * len(during)
 
 
+def impatient_overload(ran: Run, told: Headline) -> None:
+    """No single answer is late enough to count, and yet nobody is answered until it does."""
+    counted = [each for each in of(ran, AttemptEnded) if each.error == "silent"]
+    assert {each.verdict for each in counted} == {"neutral", "failed"}
+    assert all(each.elapsed_s < 12.01 for each in counted)
+    assert opened(ran) >= 1
+    assert availability(between(ran, 200, 320)) < 0.2
+    assert availability(between(ran, 420, 840)) > 0.99
+
+
 def metastable(ran: Run, told: Headline) -> None:
     assert availability(between(ran, 0, 180)) == 1
     assert availability(between(ran, 200, 300)) < 0.5, "the trigger works"
@@ -266,6 +276,7 @@ CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "lying-headers": lying_headers,
     "malformed-answers": malformed_answers,
     "metastable": metastable,
+    "impatient-overload": impatient_overload,
     "primary-outage": primary_outage,
     "rate-limit-no-headers": rate_limits_unsaid,
     "rate-limit-retry-after": rate_limits,
