@@ -50,7 +50,7 @@ from understudy_sim.mock.requests import (
     read_body,
 )
 from understudy_sim.mock.settings import Behaviour
-from understudy_sim.mock.wire import ABSURD, Answer, Origin, Tokens, hint, malformed
+from understudy_sim.mock.wire import ABSURD, Answer, Origin, Tokens, hint, malformed, stated_s
 from understudy_sim.ports import Sim
 from understudy_sim.workbench import Job, Workbench
 from understudy_sim.world_events import Served
@@ -161,7 +161,8 @@ class Server:
         if isinstance(seen.body, ModelsRequest):
             return await self._refuse(seen.asked, seen.origin, self._reply(seen, None), 0.0)
         service_s = self._service_s(seen) * decision.multiplier + decision.add_s
-        job = Job(service_s, lambda: self._served(seen))
+        spoiled = fault is not None and not absurd and not isinstance(fault, Drip)
+        job = Job(service_s, lambda: self._served(seen, spoiled))
         self._bench.add(job)
         try:
             await job.parking.wait()
@@ -207,11 +208,11 @@ class Server:
         self, asked: Asked, origin: Origin, answer: Answer, wait_s: float
     ) -> HttpResponse:
         """An answer that costs no work."""
-        self._unserved(asked, origin)
+        self._unserved(asked, origin, answer)
         await self._sleep(self.spec.refusal_s + wait_s)
         return _response(answer)
 
-    def _served(self, seen: Visit) -> None:
+    def _served(self, seen: Visit, spoiled: bool) -> None:
         usd = self.spec.price.usd(seen.tokens.input, seen.tokens.output)
         self._meters.billed_usd += usd
         self._tell(
@@ -224,13 +225,21 @@ class Server:
                 billed_usd=usd,
                 input_tokens=seen.tokens.input,
                 output_tokens=seen.tokens.output,
+                spoiled=spoiled,
             )
         )
 
-    def _unserved(self, asked: Asked, origin: Origin) -> None:
-        now, name = self._clock.now(), self.spec.name
+    def _unserved(self, asked: Asked, origin: Origin, answer: Answer | None = None) -> None:
         self._tell(
-            Served(at_s=now, request_id=asked.id, provider=name, model=origin.model, ok=False)
+            Served(
+                at_s=self._clock.now(),
+                request_id=asked.id,
+                provider=self.spec.name,
+                model=origin.model,
+                ok=False,
+                status=None if answer is None else answer.status,
+                retry_after_s=None if answer is None else stated_s(answer, origin.wall_s),
+            )
         )
 
     def _servers(self) -> int | None:

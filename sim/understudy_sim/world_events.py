@@ -29,6 +29,8 @@ class Served(Event, frozen=True, kw_only=True, tag="world.served"):
     """A simulated provider is done with a request, whether or not anybody still waits for it.
 
     `ok` says that it did the work; `billed_usd` what it charged, which a ghost success costs too.
+    `status` is what it answers, if it refuses; `retry_after_s` how long it asks to wait by its own
+    clock, and `spoiled` that the answer will not arrive as it was made.
     """
 
     request_id: str
@@ -38,6 +40,9 @@ class Served(Event, frozen=True, kw_only=True, tag="world.served"):
     billed_usd: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
+    status: int | None = None
+    retry_after_s: float | None = None
+    spoiled: bool = False
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="world.end"):

@@ -196,8 +196,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "loop",
         "retries of the last target count against the next",
-        "        flight.retries_here = 0\n",
-        "",
+        "        flight.retries_here = 0\n        if wiring.trace.on and",
+        "        if wiring.trace.on and",
         failover.test_who_steps_in_is_asked_once_more_too,
     ),
     (

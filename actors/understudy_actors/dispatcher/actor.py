@@ -333,7 +333,8 @@ class Dispatcher:
 
     def _left(self, message: Left) -> None:
         flight, now = message.flight, self._now()
-        if self._queue.leave(flight.ticket) and self._trace.fine:
+        self._queue.leave(flight.ticket)  # it may be gone: nobody was there to be woken
+        if self._trace.fine:
             self._trace.emit_fine(QueueLeft(at_s=now, request=flight.id, ticket=flight.ticket))
         self._wake(now)
 

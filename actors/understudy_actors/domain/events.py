@@ -17,7 +17,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=T
 
 
 class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
-    """A request passed validation."""
+    """A request passed validation. `timeout_s` is what its caller allows, if they say so."""
 
     request: str
     operation: str
@@ -26,6 +26,7 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     user: str | None = None
     max_attempts: int = 0
     fallback: bool = True
+    timeout_s: float | None = None
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):
@@ -58,7 +59,7 @@ class Decided(Event, frozen=True, kw_only=True, tag="route.decide"):
 
 
 class AttemptAdmitted(Event, frozen=True, kw_only=True, tag="att.admitted"):
-    """A provider gave a permit for an attempt."""
+    """A provider gave a permit for an attempt, which may last for `timeout_s`."""
 
     attempt: int
     request: str
@@ -66,6 +67,7 @@ class AttemptAdmitted(Event, frozen=True, kw_only=True, tag="att.admitted"):
     generation: int
     probe: bool = False
     wait_s: float = 0.0
+    timeout_s: float | None = None
 
 
 class AttemptRefused(Event, frozen=True, kw_only=True, tag="att.refused"):
@@ -86,7 +88,10 @@ class AttemptDispatched(Event, frozen=True, kw_only=True, tag="att.dispatched"):
 
 
 class AttemptEnded(Event, frozen=True, kw_only=True, tag="att.ended"):
-    """An attempt is over. `origin` is `remote` or `local` (our own doing)."""
+    """An attempt is over. `origin` is `remote` or `local` (our own doing).
+
+    `retry_after_s` is how long the provider asked us to wait.
+    """
 
     attempt: int
     request: str
@@ -97,6 +102,7 @@ class AttemptEnded(Event, frozen=True, kw_only=True, tag="att.ended"):
     origin: str = "remote"
     elapsed_s: float = 0.0
     cost_usd: float | None = None
+    retry_after_s: float | None = None
 
 
 class RetryScheduled(Event, frozen=True, kw_only=True, tag="retry.schedule"):

@@ -77,6 +77,7 @@ class Desk:
                     user=request.user,
                     max_attempts=flight.max_attempts,
                     fallback=flight.fallback,
+                    timeout_s=request.timeout_s,
                 )
             )
         return flight

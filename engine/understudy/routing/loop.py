@@ -180,7 +180,7 @@ def _seat(
                 wiring.dispatcher.tell(Left(flight))
                 flight.ticket = 0
             if wiring.trace.fine:
-                _tell_admitted(wiring, flight, candidate, answer)
+                _tell_admitted(wiring, flight, candidate, answer, timeout_s)
             return candidate, answer, timeout_s
         wiring.flights.attempts -= 1  # there was none
         _note_refusal(wiring, flight, decision, candidate, answer, now)
@@ -235,7 +235,7 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
     retry = decision is not flight.decisions[-1]
     if not decision.can_wait:
         if retry and flight.fallback:  # refused while it waited: somebody else may be free
-            return await _rank(wiring, flight)
+            return await _rank_anew(wiring, flight)
         raise _unserved(flight, decision, now, None)
     if wiring.trace.on:
         wiring.trace.emit(
@@ -259,7 +259,7 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
         raise _unserved(flight, decision, now, NO_SLOT_IN_TIME)
     if retry and not flight.fallback:
         return _again(decision, decision.ranked[0], now)
-    again = await _rank(wiring, flight)
+    again = await _rank_anew(wiring, flight)
     if again.ranked or again.can_wait or not retry:
         return again
     return _again(decision, decision.ranked[0], again.at_s)
@@ -300,6 +300,14 @@ async def _rank(wiring: Wiring, flight: Flight) -> Decision:
     return decision
 
 
+async def _rank_anew(wiring: Wiring, flight: Flight) -> Decision:
+    """Rank after a wait. Whoever waited for a retry, and may go elsewhere, has left its target."""
+    decision = await _rank(wiring, flight)
+    if decision.ranked:
+        flight.retries_here = 0
+    return decision
+
+
 async def _ask(wiring: Wiring, flight: Flight, message: Any) -> Any:
     """Ask the dispatcher, in this very turn if it is up, else as soon as it is up again.
 
@@ -332,7 +340,9 @@ def _tell_decided(wiring: Wiring, flight: Flight, decision: Decision) -> None:
     )
 
 
-def _tell_admitted(wiring: Wiring, flight: Flight, candidate: Candidate, permit: Permit) -> None:
+def _tell_admitted(
+    wiring: Wiring, flight: Flight, candidate: Candidate, permit: Permit, timeout_s: float
+) -> None:
     wiring.trace.emit_fine(
         AttemptAdmitted(
             at_s=permit.taken_at,
@@ -342,5 +352,6 @@ def _tell_admitted(wiring: Wiring, flight: Flight, candidate: Candidate, permit:
             generation=permit.generation,
             probe=permit.probe or permit.domain_probe,
             wait_s=flight.wait_s,
+            timeout_s=timeout_s,
         )
     )

@@ -145,7 +145,8 @@ def _settle_failure(
         )
     )
     if wiring.trace.on:
-        wiring.trace.emit(_ended(wiring, flight, candidate, permit))
+        stated_s = None if error is None else error.retry_after_s
+        wiring.trace.emit(_ended(wiring, flight, candidate, permit, stated_s))
 
 
 def _left(flight: Flight) -> str:
@@ -180,7 +181,13 @@ def verdict_of(
     return POLICY[kind].verdict
 
 
-def _ended(wiring: Wiring, flight: Flight, candidate: Candidate, permit: Permit) -> AttemptEnded:
+def _ended(
+    wiring: Wiring,
+    flight: Flight,
+    candidate: Candidate,
+    permit: Permit,
+    retry_after_s: float | None = None,
+) -> AttemptEnded:
     attempt = flight.attempts[-1]
     return AttemptEnded(
         at_s=wiring.clock.now(),  # after what its settlement brought about
@@ -193,4 +200,5 @@ def _ended(wiring: Wiring, flight: Flight, candidate: Candidate, permit: Permit)
         origin="local" if attempt.error in _LOCAL else "remote",
         elapsed_s=attempt.elapsed_s,
         cost_usd=attempt.cost_usd,
+        retry_after_s=retry_after_s,
     )

@@ -253,7 +253,7 @@ class RetryTimes(Watch):
         ends, sure = self._ends(left_out, event.at_s, told)
         first = min(ends, default=math.inf)
         if first == math.inf:
-            return None
+            return self._untold(decided, left_out, here) if at is None else None
         if at is None or at > first + self.rules.late_s:
             said = f"{event.request} is not told that a gate ends at {first:.3f} s"
             return self.broken("missing", said, decided, here)
@@ -277,6 +277,18 @@ class RetryTimes(Watch):
             and each.retry_at > now
             and (self._is_down(endpoint) if each.reason.startswith(_DOWN) else not waited)
         }
+
+    def _untold(
+        self, decided: tuple[int, Decided] | None, left_out: dict[str, str], here: Witness
+    ) -> Violation | None:
+        """Is somebody left out for a probe's sake, whose lease must have an end?"""
+        if decided is None or decided[1].at_s != here[1].at_s:
+            return None
+        for endpoint, why in left_out.items():
+            if why == "probing" and provider_of(endpoint) not in self._gates.down:
+                said = f"nobody is told when the lease of the probe at {endpoint} ends"
+                return self.broken("lease", said, decided, here)
+        return None
 
     def _ends(
         self, left_out: dict[str, str], now: float, told: dict[str, float]

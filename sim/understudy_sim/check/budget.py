@@ -30,7 +30,7 @@ _ROUNDING: Final = 1e-6
 
 
 class RetryTokens(Watch):
-    """Part of S12. A bucket that starts full is never emptier than the engine's own."""
+    """Part of S12. A bucket that starts full, and then holds what was told to be left of it."""
 
     name = "S12"
     claim = "retries on the same endpoint stay within 20 + 0.2 · accepted + 0.2 · seconds"
@@ -59,7 +59,8 @@ class RetryTokens(Watch):
         self._as_of = now
         self._paid[event.request] = self._paid.get(event.request, 0) + 1
         self._tokens -= 1.0
-        if self._tokens >= -_ROUNDING and event.left >= -_ROUNDING:
+        if -_ROUNDING <= event.left <= self._tokens + _ROUNDING:
+            self._tokens = event.left
             return None
         self._tokens = 0.0
         said = f"{event.request} took a retry token from a budget that must have been empty"

@@ -14,8 +14,12 @@ from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generati
 from understudy_sim.check.budget import FailoverGuard, RetryTokens, Scores
 from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
 from understudy_sim.check.counting import Counting, FailuresOnly
+from understudy_sim.check.decisions import DomainBlame, Motives, TimeLeft
+from understudy_sim.check.delays import Pauses, StatedDelays
+from understudy_sim.check.ladders import Ladders
 from understudy_sim.check.liveness import Leases, StatedEnds
 from understudy_sim.check.permits import Probes, Returned, SlotCounts
+from understudy_sim.check.queueing import InLine, Places
 from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 from understudy_sim.check.rules import DEFAULT, Rules
@@ -59,6 +63,14 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Failover,
     WakeUps,
     NothingLeft,
+    StatedDelays,
+    Pauses,
+    Ladders,
+    InLine,
+    Places,
+    Motives,
+    TimeLeft,
+    DomainBlame,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 

@@ -180,7 +180,7 @@ class InTime(Watch):
     """S11."""
 
     name = "S11"
-    claim = "nothing is dispatched at a request's deadline or later, and its outcome is not late"
+    claim = "a deadline is what the caller allows; nothing is sent at it, and no outcome is late"
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
@@ -192,9 +192,14 @@ class InTime(Watch):
             RequestOutcome: self._ended,
         }
 
-    def _accepted(self, seq: int, event: RequestAccepted) -> None:
+    def _accepted(self, seq: int, event: RequestAccepted) -> Violation | None:
         self._live.add(event.request, event.deadline, (seq, event))
         self.due = self._live.due
+        allowed_s, given_s = event.timeout_s, event.deadline - event.at_s
+        if allowed_s is None or abs(given_s - allowed_s) <= 1e-6:
+            return None
+        said = f"{event.request} may take {allowed_s:g} s, and its deadline gives it {given_s:g} s"
+        return self.broken("deadline", said, (seq, event))
 
     def _ended(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
         self._live.drop(event.request)

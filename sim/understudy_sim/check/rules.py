@@ -16,14 +16,22 @@ from understudy.config import (
     dispatcher_settings,
     endpoints,
     guard_rule,
+    holds_of,
 )
+from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import GuardRule, RetryRule
 from understudy_actors.dispatcher.strategies import BUILT_IN
 from understudy_actors.domain.candidate import EndpointSpec
-from understudy_actors.provider.policy import DEFAULT as DEFAULT_BREAKER, BreakerPolicy
+from understudy_actors.provider.policy import (
+    DEFAULT as DEFAULT_BREAKER,
+    DEFAULT_HOLDS,
+    BreakerPolicy,
+    HoldPolicy,
+)
 
 _RETRY: Final = RetryRule()
 _GUARD: Final = GuardRule()
+_WAITING: Final = WaitingRule()
 
 
 def provider_of(scope: str) -> str:
@@ -45,8 +53,13 @@ class Rules:
         guard: Failover guard; None: there is none.
         timeouts: Longest attempt of each provider in seconds; `timeout_s` for the others.
         slots: Concurrency limit that each provider's endpoints start from; `slot` for the others.
+        slot_bounds: The least and the most that it may become; `slot_bound` for the others.
+        holds: Hold policy of each provider; `hold` for the others.
         max_attempts: Of requests that do not say.
         budget_ratio, budget_per_second, budget_cap: Of the retry budget.
+        queue_capacity: How many requests may wait for a slot.
+        waiting: In what order they are served.
+        reroute_refused_content: Whether a content refusal may be tried elsewhere.
         fleet: Every endpoint in configured order, for the reference model.
         chained: Operations with an order of their own, which the reference model leaves alone.
     """
@@ -61,10 +74,17 @@ class Rules:
     timeout_s: float = 120.0
     slots: Mapping[str, int] = MappingProxyType({})
     slot: int = 8
+    slot_bounds: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    slot_bound: tuple[int, int] = (1, 256)
+    holds: Mapping[str, HoldPolicy] = MappingProxyType({})
+    hold: HoldPolicy = DEFAULT_HOLDS
     max_attempts: int = 5
     budget_ratio: float = 0.2
     budget_per_second: float = 0.2
     budget_cap: float = 20.0
+    queue_capacity: int = 1000
+    waiting: WaitingRule = _WAITING
+    reroute_refused_content: bool = False
     fleet: tuple[EndpointSpec, ...] = ()
     chained: frozenset[str] = frozenset()
 
@@ -87,10 +107,15 @@ class Rules:
             guard=guard_rule(config.retry.guard),
             timeouts=timeouts,
             slots={name: each.concurrency.start for name, each in providers},
+            slot_bounds={n: (e.concurrency.min, e.concurrency.max) for n, e in providers},
+            holds={name: holds_of(each.hold) for name, each in providers},
             max_attempts=config.max_attempts,
             budget_ratio=settings.budget_ratio,
             budget_per_second=settings.budget_per_second,
             budget_cap=settings.budget_cap,
+            queue_capacity=settings.queue_capacity,
+            waiting=settings.waiting,
+            reroute_refused_content=settings.reroute_refused_content,
             fleet=specs,
             chained=frozenset(settings.chains),
         )
@@ -106,6 +131,14 @@ class Rules:
     def timeout_of(self, scope: str) -> float:
         """The longest attempt of a scope, in seconds."""
         return self.timeouts.get(provider_of(scope), self.timeout_s)
+
+    def hold_of(self, scope: str) -> HoldPolicy:
+        """The hold policy of a scope."""
+        return self.holds.get(provider_of(scope), self.hold)
+
+    def slot_bounds_of(self, endpoint: str) -> tuple[int, int]:
+        """The least and the most that an endpoint's concurrency limit may become."""
+        return self.slot_bounds.get(provider_of(endpoint), self.slot_bound)
 
     def slots_of(self, endpoint: str) -> int:
         """The concurrency limit that an endpoint starts from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -75,6 +75,14 @@ class Hint(Struct, frozen=True):
         if self.as_date:
             return (("retry-after", formatdate(math.ceil(wall_s + self.seconds), usegmt=True)),)
         return (("retry-after", str(math.ceil(self.seconds))),)
+
+
+def stated_s(answer: Answer, wall_s: float) -> float | None:
+    """Seconds that the Retry-After header of an answer asks to wait, at `wall_s` in Unix time."""
+    told = dict(answer.headers).get("retry-after")
+    if told is None or told.isdigit():
+        return None if told is None else float(told)
+    return parsedate_to_datetime(told).timestamp() - wall_s
 
 
 def hint(retry_after: RetryAfter, ends_in_s: float, limit: float | None = None) -> Hint:

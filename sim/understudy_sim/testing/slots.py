@@ -3,76 +3,129 @@
 from __future__ import annotations
 
 import math
+from typing import Final
+
+import attrs
 
 from understudy_actors.domain.events import (
+    ActorCrashed,
     ActorRestarted,
+    BreakerMoved,
     LimitSet,
     PermitReleased,
     SlotFreed,
     SlotTaken,
 )
 from understudy_sim.check import Rules, Violation, Watch
-from understudy_sim.check.rules import DEFAULT
+from understudy_sim.check.gates import ACTOR
+from understudy_sim.check.rules import DEFAULT, provider_of
 
-_OK = "ok"
+_OK, _THROTTLED, _CLOSED, _HALF_OPEN = "ok", "throttled", "closed", "half-open"
+_CUT: Final = 0.85
+_ROUNDING: Final = 1e-6
+
+
+@attrs.define(eq=False, slots=True)
+class _Limit:
+    """One endpoint's limit.
+
+    Attributes:
+        value: What it is.
+        threshold: Up to here it grows by one for a success.
+        cut_at: When it was last cut.
+        sure: Whether `value` is exact; else, until the next cut, it is the most that it can be.
+        recovered_at: When the breaker closed, so that the limit starts anew.
+        taken: When each attempt in flight took its slot, and which one it was.
+    """
+
+    value: float
+    threshold: float = math.inf
+    cut_at: float = -math.inf
+    sure: bool = True
+    recovered_at: float = -math.inf
+    taken: dict[int, tuple[float, int]] = attrs.Factory(dict)
 
 
 class SlotLimits(Watch):
-    """No attempt beyond the limit.
-
-    The limit starts as configured, and is told when it is cut. With each success that used at
-    least half of it, it grows by 1 until a threshold, and by 1/limit from there. Neither the
-    threshold nor the most it may grow to is told, so this is an upper bound.
+    """The limit starts as configured. An attempt that took one of the upper half of it and succeeds
+    lets it grow by 1 up to a threshold, and by 1/limit from there. The first refusal of an epoch
+    cuts it to 0.85 of what it was; one that began before the last cut is old news. A breaker that
+    closes takes it back to where it started.
     """
 
     name = "R5"
-    claim = "an endpoint never has more attempts in flight than its limit allows when one starts"
+    claim = "an endpoint's limit is what its attempts make it, and no more than that are in flight"
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
-        self._limits: dict[str, float] = {}
-        self._thresholds: dict[str, float] = {}
-        self._loads: dict[tuple[str, int], int] = {}
+        self._limits: dict[str, _Limit] = {}
         self.hears = {
             SlotTaken: self._on_taken,
             SlotFreed: self._on_freed,
             PermitReleased: self._on_released,
             LimitSet: self._on_limit,
+            BreakerMoved: self._on_moved,
+            ActorCrashed: self._on_restarted,
             ActorRestarted: self._on_restarted,
         }
 
-    def _limit(self, endpoint: str) -> float:
-        return self._limits.setdefault(endpoint, float(self.rules.slots_of(endpoint)))
+    def _limit(self, endpoint: str) -> _Limit:
+        limit = self._limits.get(endpoint)
+        if limit is None:
+            start = float(self.rules.slots_of(endpoint))
+            limit = self._limits[endpoint] = _Limit(start)
+        return limit
 
     def _on_taken(self, seq: int, event: SlotTaken) -> Violation | None:
-        self._loads[event.endpoint, event.permit] = event.in_flight
         limit = self._limit(event.endpoint)
-        if event.in_flight <= int(limit):
+        limit.taken[event.permit] = event.at_s, event.in_flight
+        if event.in_flight <= int(limit.value + _ROUNDING):
             return None
-        said = f"{event.endpoint} has {event.in_flight} in flight, and a limit of {limit:.2f}"
+        said = f"{event.endpoint} has {event.in_flight} in flight, and a limit of {limit.value:.2f}"
         return self.broken("beyond", said, (seq, event))
 
-    def _on_released(self, seq: int, event: PermitReleased) -> None:  # noqa: ARG002
-        load = self._loads.get((event.scope, event.permit))
-        if load is None or event.verdict != _OK:
-            return
-        limit = self._limit(event.scope)
-        if load * 2 >= limit:
-            slow_start = limit < self._thresholds.get(event.scope, math.inf)
-            self._limits[event.scope] = limit + (1.0 if slow_start else 1.0 / limit)
+    def _on_released(self, seq: int, event: PermitReleased) -> Violation | None:
+        limit = self._limits.get(event.scope)
+        taken = limit.taken.get(event.permit) if limit is not None else None
+        if limit is None or taken is None:
+            return None
+        began_at = taken[0]
+        if event.verdict == _THROTTLED and limit.sure and began_at >= limit.cut_at < event.at_s:
+            said = f"{event.scope} is full, said attempt {event.permit}, and keeps its limit"
+            return self.broken("not cut", said, (seq, event))
+        most = self.rules.slot_bounds_of(event.scope)[1]
+        if event.verdict == _OK and taken[1] * 2 >= limit.value and limit.value < most:
+            growth = 1.0 if limit.value < limit.threshold else 1.0 / limit.value
+            limit.value = min(limit.value + growth, float(most))
+        return None
 
     def _on_freed(self, seq: int, event: SlotFreed) -> None:  # noqa: ARG002
-        self._loads.pop((event.endpoint, event.permit), None)
+        self._limit(event.endpoint).taken.pop(event.permit, None)
 
-    def _on_limit(self, seq: int, event: LimitSet) -> None:  # noqa: ARG002
-        # A closing breaker goes back to the start, and may grow quickly to where it was.
-        restarted = event.limit <= self.rules.slots_of(event.endpoint)
-        before = self._limit(event.endpoint)
-        self._thresholds[event.endpoint] = max(event.limit, before) if restarted else event.limit
-        self._limits[event.endpoint] = event.limit
+    def _on_moved(self, seq: int, event: BreakerMoved) -> None:  # noqa: ARG002
+        if event.source == _HALF_OPEN and event.target == _CLOSED:
+            self._limit(event.scope).recovered_at = event.at_s
 
-    def _on_restarted(self, seq: int, event: ActorRestarted) -> None:  # noqa: ARG002
+    def _on_limit(self, seq: int, event: LimitSet) -> Violation | None:
+        endpoint, limit = event.endpoint, self._limit(event.endpoint)
+        before, sure = limit.value, limit.sure
+        if limit.recovered_at == event.at_s:
+            limit.recovered_at = -math.inf
+            wanted = min(before, float(self.rules.slots_of(endpoint)))
+            limit.threshold = before if sure else math.inf
+        else:
+            wanted = max(float(self.rules.slot_bounds_of(endpoint)[0]), before * _CUT)
+            limit.threshold, limit.cut_at, limit.sure = event.limit, event.at_s, True
+        limit.value = event.limit
+        if not sure or abs(event.limit - wanted) <= _ROUNDING:
+            return None
+        said = f"the limit of {endpoint} went from {before:.2f} to {event.limit:.2f}"
+        return self.broken("limit", f"{said}, not to {wanted:.2f}", (seq, event))
+
+    def _on_restarted(self, seq: int, event: ActorCrashed | ActorRestarted) -> None:  # noqa: ARG002
         """What was not saved is forgotten: the limit may be the one that it started from."""
-        self._thresholds.clear()
+        name = event.actor.removeprefix(ACTOR)
         for endpoint, limit in self._limits.items():
-            self._limits[endpoint] = max(limit, float(self.rules.slots_of(endpoint)))
+            if provider_of(endpoint) == name:
+                limit.value = max(limit.value, float(self.rules.slots_of(endpoint)))
+                limit.threshold, limit.sure, limit.cut_at = math.inf, False, -math.inf

@@ -9,8 +9,10 @@ from understudy.config.reading import parse as parse_config
 from understudy_sim.check import ALL, Reference, Rules, Violation, Watch, check
 from understudy_sim.run import Run
 from understudy_sim.scenario import Scenario
+from understudy_sim.testing.doors import Doors
 from understudy_sim.testing.laws import LawBroken
 from understudy_sim.testing.meanings import Meanings
+from understudy_sim.testing.readings import Readings
 from understudy_sim.testing.shares import FailureShares
 from understudy_sim.testing.slots import SlotLimits
 from understudy_sim.testing.watches import Closing, OwnCrashes, Progress
@@ -25,6 +27,8 @@ EVERY: Final[tuple[type[Watch], ...]] = (
     FailureShares,
     SlotLimits,
     Meanings,
+    Readings,
+    Doors,
 )
 """Every checker that the kit runs."""
 CLAIMS: Final[Mapping[str, str]] = {each.name: each.claim for each in EVERY}

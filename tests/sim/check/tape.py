@@ -179,6 +179,9 @@ class Tape:
     def clear(self, why: str = "rate limited", how: str = "over", scope: str = "p/m") -> Tape:
         return self.add(e.HoldCleared, scope=scope, why=f"{why}: {how}")
 
+    def limit(self, limit: float, endpoint: str = "p/m") -> Tape:
+        return self.add(e.LimitSet, endpoint=endpoint, limit=limit)
+
     def score(self, cause: str, endpoint: str = "p/m", **fields: Any) -> Tape:
         fields = {"success": 0.9, "latency_s": 1.0, **fields}
         return self.add(e.ScoreSet, endpoint=endpoint, cause=cause, **fields)

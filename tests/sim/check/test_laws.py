@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import attrs
 import pytest
 
+from tests.sim.check.case import Case
+from tests.sim.check.cases_of_failures import CASES as FOLLOWING
+from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
+from understudy_actors.dispatcher.retry import Backoff, RetryRule
 from understudy_actors.provider.policy import BreakerPolicy, classic
-from understudy_sim.check import ALL, Rules, Watch
+from understudy_sim.check import ALL, Rules
 from understudy_sim.check.actors import Asks, Restarts, Shutdown, Time
 from understudy_sim.check.admission import Accounts, NoPassing, NoPretext, RetryTimes
 from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generations, Paths
@@ -22,26 +23,14 @@ from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 from understudy_sim.check.turns import Turns
 
-Build = Callable[[Tape], object]
 RULES = Rules(
     breakers={"classic": classic(trip_after=2, cooldown_s=10.0)},
     breaker=BreakerPolicy(),
     timeout_s=20.0,
+    retries={"steady": RetryRule(backoff=Backoff(base_s=0.5, jitter=False))},
+    queue_capacity=2,
 )
 THIRTY = range(30)
-
-
-@attrs.frozen
-class Case:
-    """`bad` makes `monitor` say a sentence that holds `said`; `good` makes it say nothing."""
-
-    monitor: type[Watch]
-    said: str
-    bad: Build
-    good: Build
-
-    def __str__(self) -> str:
-        return f"{self.monitor.name} {self.said}"
 
 
 def asks(t: Tape, ask: int = 1) -> Tape:
@@ -100,6 +89,8 @@ def preferring(t: Tape, count: int) -> Tape:
 
 
 CASES = [
+    *FOLLOWING,
+    *WAITING,
     # S1
     Case(
         NoPassing,
@@ -400,8 +391,20 @@ CASES = [
     Case(
         RetryTokens,
         "a budget that must have been empty",
-        lambda t: [t.token() for _ in range(21)],
-        lambda t: [t.token() for _ in range(20)],
+        lambda t: [t.token(left=19.0 - n) for n in range(21)],
+        lambda t: [t.token(left=19.0 - n) for n in range(20)],
+    ),
+    Case(
+        RetryTokens,
+        "a budget that must have been empty",
+        lambda t: t.token(left=9.0).token(left=8.05),
+        lambda t: t.token(left=9.0).token(left=8.0),
+    ),
+    Case(
+        RetryTokens,
+        "a budget that must have been empty",
+        lambda t: t.token(left=0.3).at(1.0).token(left=0.3),
+        lambda t: t.token(left=0.9).at(1.0).token(left=0.1),
     ),
     Case(
         RetryTokens,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim.check.case import Case
 from tests.sim.check.tape import Tape, breaks
-from tests.sim.check.test_laws import CASES, RULES, Case
+from tests.sim.check.test_laws import CASES, RULES
 from tests.support.mutants import Mutant
 from understudy_sim.check import Watch
 
@@ -116,6 +117,22 @@ MUTANTS = [
         "next(iter(past.waited.values()), None)",
     ),
     planted("whoever is let pass may overtake", "turns", "past.direct = here", "pass"),
+    planted("a hold of any length", "delays", "if end >= until - _ROUNDING_S:", "if True:"),
+    planted("a retry of any length", "delays", "event.wait_s >= stated_s", "True or stated_s"),
+    planted("no ceiling", "delays", "or self._shut(endpoint, here):", "or True:"),
+    planted("retries are not counted", "delays", "number = count + 1 if", "number = 1 if"),
+    planted("holds need not double", "ladders", "2.0 * (before_s or 0.0)", "0.0"),
+    planted("a failure proves it", "ladders", "if event.verdict == _OK:", "if True:"),
+    planted("leases never end", "ladders", "event.at_s >= lease_end - _ROUNDING_S", "False"),
+    planted("anybody's slot", "queueing", "if endpoint in waiter[1].wanted and", "if True and"),
+    planted("the newest is never next", "queueing", "in reversed(alike) if turned else", "in"),
+    planted("nobody is lifted", "queueing", "and each[1].since > since", ""),
+    planted("woken ones are gone", "queueing", "(self.waiting, self.woken):", "(self.waiting,):"),
+    planted("any capacity", "queueing", ">= self.rules.queue_capacity", ">= 1"),
+    planted("any motive", "decisions", "ended[1].error == event.why:", "True:"),
+    planted("content is final never", "decisions", "_FINAL | {_CONTENT}", "_FINAL"),
+    planted("half is all", "decisions", "_SHARE: Final = 0.5", "_SHARE: Final = 1.0"),
+    planted("any domain", "decisions", "event.scope != domain", "True"),
     planted("no intensity", "actors", "life.over = len(life.crashes) >= most", "life.over = False"),
     planted("no doubling", "actors", "2.0 ** min(life.doublings, 60)", "8.0"),
     planted("time may go back", "actors", "now >= self._now - self.rules.late_s", "True"),

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from understudy_actors.domain.events import (
     ActorCrashed,
+    AttemptDispatched,
     AttemptEnded,
     BreakerCounted,
     BreakerMoved,
     Contained,
+    Decided,
     Event,
     HoldSet,
     LimitSet,
     PermitReleased,
+    PermitTaken,
     RequestOutcome,
+    RetryScheduled,
     SlotFreed,
     SlotTaken,
 )
 from understudy_sim.check import ALL, check
 from understudy_sim.testing.worlds import CLAIMS, EVERY
-from understudy_sim.world_events import RunEnded
+from understudy_sim.world_events import FaultBegan, RunEnded, Served
 
 EXTRA = EVERY[len(ALL) :]
 
@@ -45,13 +50,66 @@ def taken(permit: int, in_flight: int) -> Event:
     return SlotTaken(at_s=0.0, endpoint="p/m", permit=permit, in_flight=in_flight)
 
 
-def ended(permit: int, in_flight: int) -> list[Event]:
+def ended(permit: int, in_flight: int, verdict: str = "ok", at_s: float = 0.0) -> list[Event]:
     return [
         PermitReleased(
-            at_s=0.0, permit=permit, scope="p/m", generation=0, verdict="ok", probe=False
+            at_s=at_s, permit=permit, scope="p/m", generation=0, verdict=verdict, probe=False
         ),
-        SlotFreed(at_s=0.0, endpoint="p/m", permit=permit, in_flight=in_flight),
+        SlotFreed(at_s=at_s, endpoint="p/m", permit=permit, in_flight=in_flight),
     ]
+
+
+def again(permit: int) -> list[Event]:
+    """A success of one that had all slots but its own beside it, and the next one in its place."""
+    return [*ended(permit, 7), taken(permit, 8)]
+
+
+def limited(limit: float) -> Event:
+    return LimitSet(at_s=0.0, endpoint="p/m", limit=limit)
+
+
+def lent() -> Event:
+    return PermitTaken(at_s=0.0, permit=9, scope="p/m", generation=2, probe=True)
+
+
+def sent(attempt: int = 1) -> Event:
+    return AttemptDispatched(at_s=0.0, attempt=attempt, request="r", endpoint="p/m")
+
+
+def answered(status: int | None = None, told_s: float | None = None, **fields: Any) -> Event:
+    return Served(
+        at_s=0.0,
+        request_id="r",
+        provider="p",
+        model="m",
+        ok=status is None,
+        status=status,
+        retry_after_s=told_s,
+        **fields,
+    )
+
+
+def read(error: str | None, status: int | None = None, told_s: float | None = None) -> Event:
+    verdict = "ok" if error is None else "throttled" if status in (429, 529) else "failed"
+    return AttemptEnded(
+        at_s=1.0,
+        attempt=1,
+        request="r",
+        endpoint="p/m",
+        verdict=verdict,
+        error=error,
+        status=status,
+        retry_after_s=told_s,
+    )
+
+
+def ranked(*names: str, at_s: float = 0.0, **left_out: str) -> Event:
+    out = {f"p/{model}": why.replace("_", " ") for model, why in left_out.items()}
+    return Decided(at_s=at_s, request="r", strategy="adaptive", ranked=names, left_out=out)
+
+
+def held(until: float = 9.0, scope: str = "p/m") -> Event:
+    return HoldSet(at_s=0.0, scope=scope, until=until, why="rate limited")
 
 
 def crash(kind: str) -> Event:
@@ -79,7 +137,10 @@ def outcome(status: str) -> Event:
 
 HALF_OPEN = moved("open", "half-open", 2)
 CLOSES = moved("half-open", "closed", 3, "probes succeeded")
+HEALED = [HALF_OPEN, counted("ok"), counted("ok"), CLOSES]
 MIXED = [counted("failed" if n % 2 else "ok", n * 0.1) for n in range(40)]
+JUMP = FaultBegan(at_s=0.0, fault="0", fault_kind="clock_jump", target="all")
+PAUSE = RetryScheduled(at_s=0.0, request="r", endpoint="p/m", wait_s=1.0, why="retry")
 FILLED = [taken(n, n) for n in range(1, 9)]
 
 TRACES: list[tuple[str, list[Event], list[str]]] = [
@@ -94,6 +155,9 @@ TRACES: list[tuple[str, list[Event], list[str]]] = [
     ("a run that did not", [RunEnded(at_s=9.0, progress="deadlock")], ["R2"]),
     ("two proofs", [HALF_OPEN, counted("ok"), counted("ok"), CLOSES], []),
     ("one proof", [HALF_OPEN, counted("ok"), CLOSES], ["R3"]),
+    ("too many", [HALF_OPEN, counted("ok"), counted("ok"), counted("ok"), CLOSES], ["R3"]),
+    ("enough, and one more lent", [HALF_OPEN, counted("ok"), counted("ok"), lent()], ["R3"]),
+    ("not enough, and one more lent", [HALF_OPEN, counted("ok"), lent()], []),
     ("an ignorable one", [HALF_OPEN, counted("ok"), counted("neutral"), CLOSES], ["R3"]),
     ("closed by hand", [HALF_OPEN, moved("half-open", "closed", 3, "reset")], []),
     ("half of them fail, and it opens", [*MIXED[:10], moved("closed", "open", 1)], []),
@@ -102,12 +166,16 @@ TRACES: list[tuple[str, list[Event], list[str]]] = [
     ("as many as allowed", FILLED, []),
     ("one more", [*FILLED, taken(9, 9)], ["R5"]),
     ("a success makes room", [*FILLED, *ended(8, 7), taken(9, 8)], []),
-    ("a cut takes it", [*FILLED[:4], LimitSet(at_s=0.0, endpoint="p/m", limit=4.0)], []),
-    (
-        "and is kept",
-        [*FILLED[:4], LimitSet(at_s=0.0, endpoint="p/m", limit=4.9), taken(5, 5)],
-        ["R5"],
-    ),
+    ("a cut takes it", [*FILLED[:4], limited(6.8)], []),
+    ("a cut too deep", [*FILLED[:4], limited(4.0)], ["R5"]),
+    ("and is kept", [*FILLED[:6], limited(6.8), taken(7, 7)], ["R5"]),
+    ("after growth", [*FILLED, *ended(8, 7), limited(9 * 0.85)], []),
+    ("without growth", [*FILLED, *ended(8, 7), limited(8 * 0.85)], ["R5"]),
+    ("full, it said", [taken(1, 1), limited(6.8), *ended(1, 0, "throttled")], []),
+    ("and nothing came of it", [taken(1, 1), *ended(1, 0, "throttled", 1.0)], ["R5"]),
+    ("a start anew", [*HEALED, limited(8.0), *FILLED[:3], limited(6.8)], []),
+    ("that is a cut", [*HEALED, limited(6.8)], ["R5"]),
+    ("the most is kept", [*FILLED, *(each for _ in range(300) for each in again(8))], []),
     ("a server's fault", [failed("server", "failed"), outcome("AllAttemptsFailed")], []),
     ("nobody's fault", [failed("bad_request", "failed")], ["R6"]),
     ("a fault forgiven", [failed("connect", "neutral")], ["R6"]),
@@ -120,6 +188,32 @@ TRACES: list[tuple[str, list[Event], list[str]]] = [
         [],
     ),
     ("ended by one provider's limit", [outcome("RateLimited")], ["R6"]),
+    ("a good answer", [sent(), answered(), read(None)], []),
+    ("a broken one taken for good", [sent(), answered(spoiled=True), read(None)], ["R7"]),
+    ("a broken one", [sent(), answered(spoiled=True), read("malformed")], []),
+    ("read, and told as never sent", [sent(), answered(), read("connect")], ["R7"]),
+    ("never read", [sent(), answered(), sent(), read("connect")], []),
+    ("a status", [sent(), answered(504), read("timeout", 504)], []),
+    ("another one", [sent(), answered(504), read("server", 504)], ["R7"]),
+    ("a delay", [sent(), answered(429, 9.0), read("rate_limit", 429, 8.0)], []),
+    ("not read", [sent(), answered(429, 9.0), read("rate_limit", 429)], ["R7"]),
+    ("too short", [sent(), answered(429, 9.0), read("rate_limit", 429, 5.0)], ["R7"]),
+    ("too long", [sent(), answered(429, 9.0), read("rate_limit", 429, 12.0)], ["R7"]),
+    ("not believed", [sent(), answered(500, 9.0), read("server", 500)], []),
+    ("by a clock that jumps", [JUMP, answered(429, 9.0), read("rate_limit", 429, 99.0)], []),
+    ("not even so", [JUMP, answered(429, 9.0), read("rate_limit", 429)], ["R7"]),
+    ("ranked", [ranked("p/m")], []),
+    ("ranked though held", [held(), ranked("p/m")], ["R8"]),
+    ("ranked though its account is", [held(scope="p"), ranked("p/m")], ["R8"]),
+    ("ranked when that is over", [held(), ranked("p/m", at_s=9.0)], []),
+    ("ranked though open", [moved("closed", "open", 1), ranked("p/m")], ["R8"]),
+    ("asked again", [PAUSE, held(), ranked("p/m")], []),
+    ("left out while held", [held(), ranked(m="rate_limited")], []),
+    ("left out while held otherwise", [held(), ranked(m="busy")], ["R8"]),
+    ("left out when that is over", [held(), ranked(at_s=9.0, m="rate_limited")], ["R8"]),
+    ("left out while open", [moved("closed", "open", 1), ranked(m="open")], []),
+    ("left out while closed", [ranked(m="open")], ["R8"]),
+    ("left out for another reason", [ranked(m="tried_already")], []),
 ]
 
 
@@ -132,4 +226,4 @@ def test_a_checker_speaks_when_its_law_is_broken_and_only_then(
 
 def test_every_checker_states_its_law() -> None:
     assert all(len(claim) > 20 for claim in CLAIMS.values())
-    assert {each.name for each in EXTRA} == {"D1", "R1", "R2", "R3", "R4", "R5", "R6"}
+    assert {each.name for each in EXTRA} == {"D1", "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8"}
