@@ -8,15 +8,14 @@ mean over the seeds stands with a 95 % interval of Student's t.
 from __future__ import annotations
 
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from understudy_sim.headline import headline
+from understudy_sim.many import spread
 from understudy_sim.run import Run
 from understudy_sim.scenario import Scenario, canonical_json, from_json
 from understudy_sim.world import run
@@ -52,11 +51,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
         name: As it was given.
         measures: Measure to its mean over the seeds.
         differences: Measure to how much more it is than the first engine's; empty for that one.
+        by_seed: Measure to its value, for each seed in order; None where there is no such value.
     """
 
     name: str
     measures: dict[str, Estimate]
     differences: dict[str, Estimate]
+    by_seed: tuple[dict[str, float | None], ...]
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -102,38 +103,18 @@ def compare(
         jobs: Processes; 1 runs everything in this one.
         on_done: Called after each run.
     """
-    worlds = {
-        (name, seed): replace(scenario, seed=seed, engine=dict(engine))
+    texts = {
+        (name, seed): canonical_json(replace(scenario, seed=seed, engine=dict(engine))).decode()
         for name, engine in engines.items()
         for seed in seeds
     }
-    found = dict(_measured(worlds, jobs, on_done or (lambda: None)))
+    found = dict(spread(measure, texts, jobs, on_done or (lambda: None)))
     first = next(iter(engines))
     return Comparison(
         scenario=scenario.name,
         seeds=tuple(seeds),
         outcomes=tuple(_outcome(name, first, found, seeds) for name in engines),
     )
-
-
-Key = tuple[str, int]
-
-
-def _measured(
-    worlds: Mapping[Key, Scenario], jobs: int, on_done: Callable[[], object]
-) -> Iterator[tuple[Key, dict[str, float | None]]]:
-    texts = {key: canonical_json(world).decode() for key, world in worlds.items()}
-    if jobs == 1 or len(texts) == 1:
-        for key, text in texts.items():
-            yield key, measure(text)
-            on_done()
-        return
-    spawn = multiprocessing.get_context("spawn")  # a fork would share this process's warm heap
-    with ProcessPoolExecutor(min(jobs, len(texts)), mp_context=spawn) as pool:
-        pending = {pool.submit(measure, text): key for key, text in texts.items()}
-        for each in as_completed(pending):
-            yield pending[each], each.result()
-            on_done()
 
 
 def measure(text: str) -> dict[str, float | None]:
@@ -144,7 +125,7 @@ def measure(text: str) -> dict[str, float | None]:
 def _outcome(
     name: str,
     first: str,
-    found: Mapping[Key, Mapping[str, float | None]],
+    found: Mapping[tuple[str, int], dict[str, float | None]],
     seeds: Sequence[int],
 ) -> Outcome:
     own = [found[name, seed] for seed in seeds]
@@ -159,7 +140,7 @@ def _outcome(
         both = [one - other for one, other in pairs if one is not None and other is not None]
         if name != first and both:
             differences[measured] = estimate(both)
-    return Outcome(name=name, measures=measures, differences=differences)
+    return Outcome(name=name, measures=measures, differences=differences, by_seed=tuple(own))
 
 
 def estimate(values: Sequence[float]) -> Estimate:

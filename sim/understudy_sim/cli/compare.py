@@ -5,27 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from understudy.cli.options import AsJson
 from understudy_sim.cli.command import Unusable, verb
-from understudy_sim.cli.options import Jobs, Settings
+from understudy_sim.cli.options import Jobs, Report, Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from understudy_sim.compare import Comparison, Estimate
+    from understudy_sim.compare import Comparison
     from understudy_sim.scenario import Scenario
-
-_NAMES: Final = {
-    "success": "success",
-    "p50_s": "p50",
-    "p95_s": "p95",
-    "cost_usd": "cost",
-    "wasted_calls": "wasted calls / request",
-}
 
 
 @verb
@@ -44,17 +36,21 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="The first of the seeds.")] = 1,
     settings: Settings = None,
     jobs: Jobs = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies or configurations in the same worlds, with common random numbers.
 
     Differences are those to the first one, seed by seed, as a mean with its 95 % interval.
     """
-    from understudy.cli.output import emit
+    from understudy.cli.output import console, emit
+    from understudy_sim.cli.again import again
     from understudy_sim.cli.documents import chosen
+    from understudy_sim.cli.playing import check_report
     from understudy_sim.cli.progress import progress
     from understudy_sim.compare import compare as compared
 
+    check_report(report)
     world = chosen(scenario, None, settings)
     variants = _variants(engines, world)
     total, done = len(variants) * seeds, list[None]()
@@ -66,10 +62,17 @@ def compare(
             jobs=jobs or os.cpu_count() or 1,
             on_done=lambda: done.append(None),
         )
+    if report is not None:
+        from understudy_sim.report.comparison import page_of
+
+        told = page_of(found, lambda name, one: again(scenario, one, settings, engine=name))
+        report.write_text(told, encoding="utf-8")
     if as_json:
         emit(found)
     else:
         _show(found)
+        if report is not None:
+            console().print(f"wrote {report}", style="dim", soft_wrap=True)
 
 
 def _variants(engines: list[str], world: Scenario) -> Mapping[str, Mapping[str, Any]]:
@@ -120,12 +123,13 @@ def _show(found: Comparison) -> None:
 
 def _means(found: Comparison) -> Table:
     from understudy.cli.output import table
+    from understudy_sim.report.measures import NAMES, measured
 
-    shown = table("mean", *_NAMES.values(), right=list(_NAMES.values()))
+    shown = table("mean", *NAMES.values(), right=list(NAMES.values()))
     for each in found.outcomes:
         values = (
-            _value(name, each.measures[name].mean) if name in each.measures else "–"
-            for name in _NAMES
+            measured(name, each.measures[name].mean) if name in each.measures else "–"
+            for name in NAMES
         )
         shown.add_row(each.name, *values)
     return shown
@@ -133,48 +137,12 @@ def _means(found: Comparison) -> Table:
 
 def _differences(found: Comparison) -> Table:
     from understudy.cli.output import table
+    from understudy_sim.report.measures import NAMES, change
 
-    shown = table("", *_NAMES.values(), right=list(_NAMES.values()))
+    shown = table("", *NAMES.values(), right=list(NAMES.values()))
     for each in found.outcomes[1:]:
         shown.add_row(
             each.name,
-            *(_change(name, each.differences.get(name)) for name in _NAMES),
+            *(change(name, each.differences.get(name)) for name in NAMES),
         )
     return shown
-
-
-def _value(name: str, value: float) -> str:
-    from understudy_sim.report.words import percent, seconds, usd
-
-    match name:
-        case "success":
-            return percent(value)
-        case "cost_usd":
-            return usd(value)
-        case "wasted_calls":
-            return f"{value:.4f}"
-        case _:
-            return seconds(value)
-
-
-def _change(name: str, found: Estimate | None) -> str:
-    if found is None:
-        return "–"
-    scale, places, unit = _UNITS[name]
-
-    def signed(value: float) -> str:
-        return f"{value * scale + 0.0:+.{places}f}"
-
-    star = " *" if found.clear else "  "
-    if found.low is None or found.high is None:
-        return f"{signed(found.mean)}{unit}{star}"
-    return f"{signed(found.mean)}{unit} [{signed(found.low)}, {signed(found.high)}]{star}"
-
-
-_UNITS: Final = {
-    "success": (100.0, 2, " points"),
-    "p50_s": (1000.0, 0, " ms"),
-    "p95_s": (1000.0, 0, " ms"),
-    "cost_usd": (1.0, 4, " USD"),
-    "wasted_calls": (1.0, 4, ""),
-}

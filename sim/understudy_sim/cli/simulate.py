@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from understudy.cli.options import AsJson
-from understudy_sim.cli.command import verb
-from understudy_sim.cli.options import LabName, Report, Seed, Settings
+from understudy_sim.cli.command import Unusable, verb
+from understudy_sim.cli.options import Jobs, LabName, Report, Seed, Settings
 
 if TYPE_CHECKING:
     from understudy_sim.cli.playing import Played
@@ -21,6 +21,10 @@ def simulate(
         str, typer.Argument(help="One of `understudy scenarios`, or a file in TOML or JSON.")
     ],
     seed: Seed = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="So many runs, under this seed and those after it.")
+    ] = 1,
+    jobs: Jobs = None,
     settings: Settings = None,
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every event, as JSON Lines.")
@@ -39,11 +43,26 @@ def simulate(
     was broken, 3 if the run made no progress, 64 if it could not be run.
     """
     from understudy.cli.output import emit
+    from understudy_sim.cli.again import again
     from understudy_sim.cli.documents import chosen, write_document
+    from understudy_sim.cli.many import simulate_many
     from understudy_sim.cli.playing import check_report, document, play, write_report
 
     check_report(report)
     wanted = chosen(scenario, seed, settings)
+    if seeds > 1:
+        if trace is not None or save is not None:
+            raise Unusable("--trace and --save are about one run: leave --seeds out, or them")
+        code = simulate_many(
+            wanted,
+            seeds,
+            lambda one: again(scenario, one, settings, lab=lab),
+            jobs=jobs,
+            report=report,
+            lab=lab,
+            as_json=as_json,
+        )
+        raise typer.Exit(code)
     if save is not None:
         write_document(save, wanted)
     played = play(wanted, f"simulating {wanted.name}", lab)

@@ -141,7 +141,7 @@ def ribbons(facts: Facts) -> Chart:
         bars.append(tag("text", "Nobody was ever shut.", class_="scope", x=LEFT, y=TOP + 12.0))
     elif len(facts.ribbons) > len(scopes):
         note += f" {len(facts.ribbons) - len(scopes)} more are not drawn; the table has them."
-    svg = _svg(frame, _shades(facts, frame), *bars, frame.times())
+    svg = drawing(frame, backdrop(facts, frame), *bars, frame.times())
     states = sorted({_state(s.state): s.state for n in scopes for s in facts.ribbons[n]}.items())
     return Chart("Breakers and holds", svg, tuple(states), note)
 
@@ -194,22 +194,19 @@ def _picture(
 ) -> str:
     """Shades, grid and marks, and over them a tooltip for each slice."""
     tips = "".join(
-        tag(
-            "rect",
-            tag("title", escape(f"{clock(each.from_s)} to {clock(each.until_s)}: {tell(each)}")),
-            class_="tip",
-            x=frame.x(each.from_s),
-            y=TOP,
-            width=frame.x(each.until_s) - frame.x(each.from_s),
-            height=frame.floor - TOP,
+        frame.tip(
+            each.from_s,
+            each.until_s,
+            f"{clock(each.from_s)} to {clock(each.until_s)}: {tell(each)}",
         )
         for each in facts.slices
     )
     over = _edges(facts, frame) + (_names(facts, frame) if labelled else "")
-    return _svg(frame, _shades(facts, frame), frame.axes(labels), *marks, over, tips)
+    return drawing(frame, backdrop(facts, frame), frame.axes(labels), *marks, over, tips)
 
 
-def _svg(frame: Frame, *inside: str) -> str:
+def drawing(frame: Frame, *inside: str) -> str:
+    """What is inside, as a picture of the frame's size."""
     return tag("svg", *inside, viewBox=f"0 0 {WIDTH} {frame.height}", role="img")
 
 
@@ -223,7 +220,7 @@ def _edges(facts: Facts, frame: Frame) -> str:
     )
 
 
-def _shades(facts: Facts, frame: Frame) -> str:
+def backdrop(facts: Facts, frame: Frame) -> str:
     """The times of the faults."""
     shown: list[str] = []
     for each in facts.windows:

@@ -147,11 +147,16 @@ class Facts(Struct, frozen=True, kw_only=True):
     semantic_digest: str
 
 
-def gather(run: Run, violations: Iterable[Any] | None = None) -> Facts:
-    """The facts of a run, and of what its checkers found, if they looked."""
+def gather(
+    run: Run, violations: Iterable[Any] | None = None, *, slice_s: float | None = None
+) -> Facts:
+    """The facts of a run, and of what its checkers found, if they looked.
+
+    `slice_s` is the length of a slice, where runs are to be laid over each other.
+    """
     scenario = run.scenario
     length_s = max([scenario.horizon_s, *(each.ended_at for each in run.requests)])
-    told = _Told(length_s)
+    told = _Told(length_s, slice_s or slice_length_s(length_s))
     told.read(run.events)
     return Facts(
         scenario=scenario.name,
@@ -193,16 +198,13 @@ class _Told:
     """What the events tell that the requests' own records do not."""
 
     length_s: float
+    slice_s: float
     calls: Counter[int] = attrs.Factory(Counter)
     billed: dict[int, dict[str, float]] = attrs.Factory(dict)
     moves: dict[str, list[tuple[float, str]]] = attrs.Factory(dict)
     holds: dict[str, list[tuple[float, float]]] = attrs.Factory(dict)
     began: dict[str, FaultBegan] = attrs.Factory(dict)
     ended: dict[str, float] = attrs.Factory(dict)
-    slice_s: float = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.slice_s = slice_length_s(self.length_s)
 
     def read(self, events: Iterable[tuple[int, Event]]) -> None:
         """Take in every event."""

@@ -22,7 +22,8 @@ main{max-width:1080px;margin:0 auto;padding:28px 24px 48px}
 h1{font-size:26px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
 h2{font-size:15px;margin:0;font-weight:600}
 p{margin:0}.about{max-width:75ch}.meta{color:var(--dim);margin-top:6px;font-size:13px}
-.verdict{margin:18px 0 0;padding:8px 14px;border-radius:8px;border:1px solid var(--rule);
+header{margin-bottom:14px}
+.verdict{margin:18px 0 14px;padding:8px 14px;border-radius:8px;border:1px solid var(--rule);
 border-left:4px solid var(--ok);background:var(--card);font-size:14px}
 .verdict.bad{border-left-color:var(--failed)}
 .tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:12px;margin:14px 0 18px}
@@ -56,6 +57,12 @@ paint-order:stroke;stroke:var(--card);stroke-width:3px;stroke-linejoin:round}
 .p4{fill:var(--p4)}.p5{fill:var(--p5)}.p6{fill:var(--p6)}.p7{fill:var(--p7)}
 .closed{fill:var(--closed)}.open{fill:var(--open)}.half-open{fill:var(--half)}
 .held{fill:var(--held)}.other{fill:var(--other)}
+.outer{fill:var(--q50);fill-opacity:.18}.inner{fill:var(--q50);fill-opacity:.36}
+.middle{stroke:var(--q50)}.seed{fill:var(--ink);fill-opacity:.45}.zero{stroke:var(--dim);stroke-width:1}
+.whisker{stroke:var(--dim);stroke-width:2}.mean{fill:var(--dim)}.clear.whisker{stroke:var(--q50)}
+.clear.mean{fill:var(--q50)}
+a{color:inherit}.worst th,.worst td{background:var(--fault)}
+pre{margin:6px 0 0;overflow-x:auto;font-size:13px}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;margin-top:6px}
 th,td{text-align:left;padding:3px 16px 3px 0;border-bottom:1px solid var(--rule);

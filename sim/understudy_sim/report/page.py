@@ -7,13 +7,13 @@ table too. It is a function of the facts alone, so that equal runs give equal by
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from understudy_sim.headline import Headline
-from understudy_sim.report.charts import Chart, charts
+from understudy_sim.report.charts import charts
 from understudy_sim.report.facts import Facts
-from understudy_sim.report.look import STYLE
+from understudy_sim.report.parts import figure, folded, shell, table
 from understudy_sim.report.svg import clock, tag
 from understudy_sim.report.words import ROWS, count, percent, seconds, usd
 
@@ -27,24 +27,16 @@ def page(facts: Facts, others: Sequence[tuple[str, Headline]] = ()) -> str:
         facts: What it shows.
         others: Headlines to stand beside this one's, such as that of a run without the faults.
     """
-    title = f"{facts.scenario} · understudy simulation"
-    head = (
-        '<meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"{tag('title', escape(title))}{tag('style', STYLE)}"
-    )
     body = [
         _header(facts),
         _verdict(facts),
         _tiles(facts.headline),
-        *(_figure(each) for each in charts(facts)),
+        *(figure(each) for each in charts(facts)),
         _numbers(facts, others),
         *_details(facts),
         _footer(facts),
     ]
-    whole = tag("html", f"<head>{head}</head>", tag("body", tag("main", *body)), lang="en")
-    return f"<!doctype html>{whole}\n"
+    return shell(f"{facts.scenario} · understudy simulation", *body)
 
 
 def _header(facts: Facts) -> str:
@@ -87,25 +79,6 @@ def _tiles(headline: Headline) -> str:
     return tag("dl", *tiles, class_="tiles")
 
 
-def _figure(chart: Chart) -> str:
-    legend = "".join(
-        tag("span", _key(class_), escape(words), class_="key") for class_, words in chart.legend
-    )
-    caption = tag("h2", escape(chart.title)) + (
-        tag("div", legend, class_="legend") if legend else ""
-    )
-    note = tag("p", escape(chart.note), class_="note") if chart.note else ""
-    return tag("figure", tag("figcaption", caption), chart.svg, note)
-
-
-def _key(class_: str) -> str:
-    if class_.startswith("line"):
-        mark = tag("line", class_=class_, x1=0, x2=14, y1=6, y2=6)
-    else:
-        mark = tag("rect", class_=class_, width=12, height=12, rx=2)
-    return tag("svg", mark, width=14, height=12, aria_hidden="true")
-
-
 def _numbers(facts: Facts, others: Sequence[tuple[str, Headline]]) -> str:
     columns = [(facts.scenario if others else "value", facts.headline), *others]
     rows = (
@@ -113,28 +86,28 @@ def _numbers(facts: Facts, others: Sequence[tuple[str, Headline]]) -> str:
         for name, meaning, value in ROWS
     )
     heads = ["", *(name for name, _ in columns), "meaning"]
-    return tag("section", tag("h2", "Headline"), _table(heads, rows))
+    return tag("section", tag("h2", "Headline"), table(heads, rows))
 
 
 def _details(facts: Facts) -> Iterator[str]:
     """Tables that are folded up, but for violations."""
     if facts.violations:
         broken = ([law, f"{n}", words] for law, (words, n) in facts.violations.items())
-        table = _table(["law", "times", "the first of them"], broken)
-        yield tag("section", tag("h2", "Violations"), table)
+        laws = table(["law", "times", "the first of them"], broken)
+        yield tag("section", tag("h2", "Violations"), laws)
     ends = ([status, count(number)] for status, number in facts.outcomes.items())
-    yield _folded("How requests ended", _table(["status", "requests"], ends))
+    yield folded("How requests ended", table(["status", "requests"], ends))
     faults = (
         [each.kind, each.target, clock(each.from_s), clock(each.until_s)] for each in facts.windows
     )
-    yield _folded("Faults", _table(["fault", "at", "from", "until"], faults))
+    yield folded("Faults", table(["fault", "at", "from", "until"], faults))
     stays = (
         [scope, stay.state, clock(stay.from_s), clock(stay.until_s)]
         for scope, stays in facts.ribbons.items()
         for stay in stays
     )
-    yield _folded("Breakers and holds", _table(["scope", "state", "from", "until"], stays))
-    yield _folded("Over time", _over_time(facts))
+    yield folded("Breakers and holds", table(["scope", "state", "from", "until"], stays))
+    yield folded("Over time", _over_time(facts))
 
 
 def _over_time(facts: Facts) -> str:
@@ -156,23 +129,7 @@ def _over_time(facts: Facts) -> str:
         ]
         for each in facts.slices
     )
-    return _table(heads, rows)
-
-
-def _folded(title: str, inside: str) -> str:
-    return tag("details", tag("summary", escape(title)), inside)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = tag("tr", *(tag("th", escape(each), scope="col") for each in heads))
-    body = [
-        tag("tr", tag("th", escape(name), scope="row"), *(tag("td", escape(v)) for v in values))
-        for name, *values in rows
-    ]
-    if not body:
-        body = [tag("tr", tag("td", "none", colspan=len(heads)))]
-    whole = tag("table", tag("thead", top), tag("tbody", *body))
-    return tag("div", whole, class_="wide")
+    return table(heads, rows)
 
 
 def _footer(facts: Facts) -> str:

@@ -125,6 +125,18 @@ class Frame:
         wide, tall = max(0.5, right - left - 0.6), bottom - top
         return tag("rect", class_=class_, x=left, y=top, width=wide, height=tall)
 
+    def tip(self, from_s: float, until_s: float, told: str) -> str:
+        """What is told of a stretch of time to whoever points at it."""
+        return tag(
+            "rect",
+            tag("title", escape(told)),
+            class_="tip",
+            x=self.x(from_s),
+            y=TOP,
+            width=self.x(until_s) - self.x(from_s),
+            height=self.floor - TOP,
+        )
+
     def area(self, edges: Sequence[tuple[float, float, float, float]], class_: str) -> str:
         """Steps between a low and a high value: (from, until, low, high) one after another."""
         if not any(high > low for _, _, low, high in edges):
