@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -14,6 +14,19 @@ from understudy_sim.cli.options import Jobs, LabName, Report, Seed, Settings
 if TYPE_CHECKING:
     from understudy_sim.cli.playing import Played
 
+Seeds: TypeAlias = Annotated[
+    int,
+    typer.Option("--seeds", min=1, help="So many runs, under this seed and those after it."),
+]
+Trace: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--trace", metavar="FILE", help="Write every event, as JSON Lines."),
+]
+Save: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="FILE.json", help="Write the document first, for `replay`."),
+]
+
 
 @verb
 def simulate(
@@ -21,20 +34,13 @@ def simulate(
         str, typer.Argument(help="One of `understudy scenarios`, or a file in TOML or JSON.")
     ],
     seed: Seed = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="So many runs, under this seed and those after it.")
-    ] = 1,
+    seeds: Seeds = 1,
     jobs: Jobs = None,
     settings: Settings = None,
-    trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every event, as JSON Lines.")
-    ] = None,
+    trace: Trace = None,
     report: Report = None,
     lab: LabName = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.json", help="Write the document first, for `replay`."),
-    ] = None,
+    save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the engine through a scenario of failures, on virtual time and without a network.

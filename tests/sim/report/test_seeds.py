@@ -74,14 +74,17 @@ def test_slices_lie_over_each_other_and_bands_hold_every_seed() -> None:
         assert {each.slices[place].from_s for each in runs} == {band.from_s}
         assert band.at is not None
         assert (band.at[0], band.at[-1]) == (min(values), max(values))
+    edge = small(horizon=18.0, client=RANDOM)  # any longer, and its slices would be longer too
+    assert {each.slices[1].from_s for each in over_seeds(edge, SEEDS)} == {0.2}
     same = bands([runs[0]] * 3, lambda each: each.p95_s)
     assert all(len(set(band.at)) == 1 for band in same if band.at is not None)
 
 
 def test_the_worst_is_stuck_or_broke_a_law_or_answered_least() -> None:
-    runs = five()
-    plain = worst_of(runs)
-    assert plain.headline.availability == min(each.headline.availability for each in runs)
+    runs = over_seeds(replace(failing(), clients=small(client=RANDOM).clients), SEEDS)
+    shares = [each.headline.availability for each in runs]
+    assert len(set(shares)) > 1
+    assert worst_of(runs).headline.availability == min(shares)
     broke = replace(runs[1], violations={"S4": ("x", 1)})
     assert worst_of([runs[0], broke, *runs[2:]]) is broke
     stuck = replace(runs[4], progress="deadlock")
