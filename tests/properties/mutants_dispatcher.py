@@ -104,7 +104,8 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.select": (check_ranking,),
     "dispatcher.ranking": (check_containment, check_ranking),
     "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
-    "provider.free": (check_months, check_meter),
+    "domain.calendar": (check_months,),
+    "provider.free": (check_meter,),
 }
 """Who notices faults in which module, given that module."""
 
@@ -416,11 +417,12 @@ MUTANTS: Final = [
             "self._window_of(wall - after_s) == self.window",
             "True",
         ),
-        (
-            "leap years are regular",
-            "era, of_era = divmod(shifted, 146_097)",
-            "era, of_era = divmod(shifted, 146_096)",
-        ),
+    ),
+    *_in(
+        "domain.calendar",
+        ("leap years are regular", "_ERA_DAYS: Final = 146_097", "_ERA_DAYS: Final = 146_096"),
+        ("centuries leap", " - of_era // 1460 + of_era // 36_524", " - of_era // 1460"),
+        ("months begin late", "(153 * of_year + 2) // 5", "(153 * of_year + 3) // 5"),
     ),
     *_in(
         "provider.endpoint",

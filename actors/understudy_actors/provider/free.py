@@ -6,18 +6,10 @@ from typing import Final
 
 import attrs
 
+from understudy_actors.domain.calendar import month_of
 from understudy_actors.domain.candidate import FreeQuota
 
 _DAY_S: Final = 86_400
-
-
-def month_of(day: int) -> int:
-    """Months since 0000-03, of a day counted from the Unix epoch (civil calendar, by Hinnant)."""
-    shifted = day + 719_468
-    era, of_era = divmod(shifted, 146_097)
-    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year + year // 4 - year // 100)
-    return (era * 400 + year) * 12 + (5 * of_year + 2) // 153
 
 
 @attrs.define(slots=True)

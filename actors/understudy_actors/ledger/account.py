@@ -1,0 +1,154 @@
+"""One limit on what one scope may spend in one kind of calendar window.
+
+    room  = limit - spent - reserved          of the window that holds the time; none while frozen
+    a reservation belongs to the window in which it was made, and is settled into that one only
+
+Windows roll over when somebody looks, so no timer can be late. Money is in whole micro-USD.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+from msgspec import Struct
+
+from understudy_actors.ledger.windows import Period, Span, Zone, window_of
+
+THRESHOLDS: Final = (50, 80, 100)
+"""Percentages of a limit that are told of, once in a window each."""
+
+
+class Scope(Struct, frozen=True, order=True):
+    """Who or what spends: `engine`, or a `provider`, `key`, `user`, `team`, `tag` or `route`."""
+
+    kind: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" if self.name else self.kind
+
+
+class Limit(Struct, frozen=True):
+    """A scope may spend `micro_usd` in each window of `period`."""
+
+    scope: Scope
+    period: Period
+    micro_usd: int
+
+    def __str__(self) -> str:
+        per = "in all" if self.period is Period.TOTAL else f"a {self.period.value}"
+        return f"{self.scope}, {dollars(self.micro_usd)} {per}"
+
+
+def dollars(micro_usd: int) -> str:
+    """For people: cents, and as many further digits as a small amount needs."""
+    whole_cents = micro_usd % 10_000 == 0
+    return f"${micro_usd / 1e6:,.2f}" if whole_cents else f"${micro_usd / 1e6:,.6f}"
+
+
+class Alert(Struct, frozen=True):
+    """Spending passed `percent` of a limit for the first time in a window."""
+
+    limit: Limit
+    percent: int
+    spent: int
+    window: Span
+
+
+class Window(Struct):
+    """What happened in one window: micro-USD spent and reserved, and how many charges there were.
+
+    `owed` reservations are still to be settled; `told` is the highest percentage told of.
+    """
+
+    span: Span
+    spent: int = 0
+    reserved: int = 0
+    owed: int = 0
+    charges: int = 0
+    told: int = 0
+
+
+@attrs.define(eq=False, slots=True)
+class Account:
+    """The books of one limit.
+
+    Attributes:
+        limit, zone: Which limit, and where its days begin.
+        frozen: A charge went over its reservation: nothing more is lent until `thaw`.
+        previous: The window before the current one, if anything was spent in it.
+    """
+
+    limit: Limit
+    zone: Zone
+    frozen: bool = False
+    previous: Window | None = None
+    _current: Window | None = None
+    _open: dict[float, Window] = attrs.Factory(dict)  # earlier ones that are owed a settlement
+
+    def window(self, wall: float) -> Window:
+        """The window of `wall`. Once it has rolled over, a clock set back does not reopen it."""
+        current = self._current
+        if current is None or wall >= current.span.end:
+            self._current = current = self._roll(current, wall)
+        return current
+
+    def room(self, wall: float) -> int:
+        """How many micro-USD may still be reserved now."""
+        if self.frozen:
+            return 0
+        window = self.window(wall)
+        return max(0, self.limit.micro_usd - window.spent - window.reserved)
+
+    def resets_at(self, wall: float) -> float | None:
+        """When its next window begins, in Unix seconds; None if it never does by itself."""
+        if self.frozen or self.limit.period is Period.TOTAL:
+            return None
+        return self.window(wall).span.end
+
+    def reserve(self, wall: float, amount: int) -> float:
+        """Set `amount` aside; ask for `room` first. Returns the stamp of the window it is in."""
+        window = self.window(wall)
+        window.reserved += amount
+        window.owed += 1
+        return window.span.start
+
+    def settle(self, stamp: float, amount: int, actual: int) -> Alert | None:
+        """Turn a reservation of `amount` into a charge of `actual`, in the window of its stamp.
+
+        Returns:
+            The news that a threshold was passed, if it was.
+        """
+        current = self._current
+        here = current is not None and stamp == current.span.start
+        window = current if here else self._open.get(stamp)
+        assert window is not None, f"{self.limit}: no window {stamp} is owed anything"
+        window.reserved -= amount
+        window.owed -= 1
+        assert window.reserved >= 0, f"{self.limit}: more came back than was reserved"
+        if actual:
+            window.spent += actual
+            window.charges += 1
+        if not here and not window.owed:
+            del self._open[stamp]
+        return self._news(window)
+
+    def thaw(self) -> None:
+        """Lend again, after somebody looked into the breach."""
+        self.frozen = False
+
+    def _roll(self, current: Window | None, wall: float) -> Window:
+        span = window_of(self.limit.period, wall, self.zone)
+        if current is not None:
+            if current.owed:
+                self._open[current.span.start] = current
+            self.previous = current if current.span.end == span.start else None
+        return Window(span)
+
+    def _news(self, window: Window) -> Alert | None:
+        passed = [p for p in THRESHOLDS if window.spent * 100 >= p * self.limit.micro_usd]
+        if not passed or passed[-1] <= window.told:
+            return None
+        window.told = passed[-1]
+        return Alert(self.limit, window.told, window.spent, window.span)

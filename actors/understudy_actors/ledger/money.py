@@ -1,0 +1,174 @@
+"""The books of all limits: reserve the worst case over every scope at once, settle exactly once.
+
+    reserve   all scopes have room for the worst case, or nothing is added anywhere
+    dispatch  from here on the charge is possible
+    settle    never dispatched                                    -> nothing is charged
+              the price is known                                  -> that
+              dispatched, and nobody knows what came of it        -> the whole reservation
+    breach    a charge above a strict reservation is booked whole, and freezes its scopes
+
+so that spent + reserved <= limit at every moment, unless a breach was told of before.
+
+Sources: the two-phase reservations of payment systems; Gray and Reuter, "Transaction Processing",
+on escrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+from msgspec import Struct
+
+from understudy_actors.ledger.account import Account, Alert, Limit, Scope
+from understudy_actors.ledger.windows import Span, Zone
+
+
+class Reserved(Struct, frozen=True):
+    """Money set aside for one attempt, in micro-USD. `number` names it when it is settled."""
+
+    number: int
+    amount: int
+
+
+class TooDear(Struct, frozen=True):
+    """A limit has not enough left: how much it has, and when it starts anew (Unix seconds).
+
+    `frozen` says that it lends nothing since a charge went over its reservation.
+    """
+
+    limit: Limit
+    room: int
+    resets_at: float | None
+    frozen: bool = False
+
+
+class Charged(Struct, frozen=True):
+    """How a reservation ended: what was charged, in micro-USD, and what that brought about.
+
+    `known` is False for a charge of the whole reservation because nobody knows better; `frozen`
+    are the limits that a breach froze.
+    """
+
+    number: int
+    amount: int
+    known: bool
+    alerts: tuple[Alert, ...] = ()
+    frozen: tuple[Limit, ...] = ()
+
+
+class Standing(Struct, frozen=True):
+    """How one limit stands in its current window; money in micro-USD."""
+
+    limit: Limit
+    window: Span
+    spent: int
+    reserved: int
+    charges: int
+    frozen: bool
+
+    @property
+    def percent(self) -> float:
+        """How much of the limit is spent."""
+        return 100.0 * self.spent / self.limit.micro_usd if self.limit.micro_usd else 100.0
+
+
+@attrs.define(slots=True)
+class _Loan:
+    amount: int
+    strict: bool
+    stamps: tuple[tuple[Account, float], ...]
+    dispatched: bool = False
+
+
+class Ledger:
+    """All limits, and what is reserved under them. It never reads a clock: `wall` comes in."""
+
+    def __init__(self, limits: Iterable[Limit], zone: Zone) -> None:
+        self._accounts: dict[Scope, list[Account]] = {}
+        for limit in limits:
+            self._accounts.setdefault(limit.scope, []).append(Account(limit, zone))
+        self._loans: dict[int, _Loan] = {}
+        self._last = 0
+
+    @property
+    def outstanding(self) -> int:
+        """How many reservations are out."""
+        return len(self._loans)
+
+    def room(self, scopes: Iterable[Scope], wall: float) -> int | None:
+        """The most micro-USD that can be reserved under all of `scopes` now; None: no limit."""
+        rooms = [account.room(wall) for account in self._of(scopes)]
+        return min(rooms, default=None)
+
+    def reserve(
+        self, scopes: Iterable[Scope], amount: int, wall: float, *, strict: bool = True
+    ) -> Reserved | TooDear:
+        """Set `amount` micro-USD aside under every limit of `scopes`, or under none.
+
+        Args:
+            scopes: Who spends; those without a limit are free.
+            amount: The worst case, >= 0; under `strict` a charge above it is a breach.
+            wall: The time, in Unix seconds.
+            strict: False says that `amount` is only what to expect.
+        """
+        if amount < 0:
+            raise ValueError(f"a reservation needs an amount >= 0 micro-USD, got {amount!r}")
+        accounts = self._of(scopes)
+        for account in accounts:
+            if (room := account.room(wall)) < amount or account.frozen:
+                return TooDear(account.limit, room, account.resets_at(wall), account.frozen)
+        self._last += 1
+        stamps = tuple((account, account.reserve(wall, amount)) for account in accounts)
+        self._loans[self._last] = _Loan(amount, strict, stamps)
+        return Reserved(self._last, amount)
+
+    def dispatch(self, number: int) -> None:
+        """The request is on its way: whatever happens now may cost money."""
+        self._loans[number].dispatched = True
+
+    def settle(self, number: int, actual: int | None = None) -> Charged | None:
+        """End a reservation.
+
+        Args:
+            number: Whose.
+            actual: The charge in micro-USD; None if nobody knows: then it is the whole of it, or
+                nothing if it was never dispatched.
+
+        Returns:
+            What became of it; None if it was settled before, which changes nothing.
+        """
+        loan = self._loans.pop(number, None)
+        if loan is None:
+            return None
+        amount = actual
+        if amount is None:
+            amount = loan.amount if loan.dispatched else 0
+        news = [account.settle(stamp, loan.amount, amount) for account, stamp in loan.stamps]
+        frozen: list[Limit] = []
+        if loan.strict and amount > loan.amount:
+            for account, _ in loan.stamps:
+                account.frozen = True
+                frozen.append(account.limit)
+        known = actual is not None or not loan.dispatched
+        alerts = tuple(each for each in news if each is not None)
+        return Charged(number, amount, known, alerts, tuple(frozen))
+
+    def thaw(self, scope: Scope) -> None:
+        """Lend again under the limits of `scope` that a breach froze."""
+        for account in self._accounts.get(scope, ()):
+            account.thaw()
+
+    def standing(self, wall: float) -> Sequence[Standing]:
+        """Every limit, in the order in which they were given."""
+        found: list[Standing] = []
+        for accounts in self._accounts.values():
+            for account in accounts:
+                w, limit = account.window(wall), account.limit
+                found.append(
+                    Standing(limit, w.span, w.spent, w.reserved, w.charges, account.frozen)
+                )
+        return found
+
+    def _of(self, scopes: Iterable[Scope]) -> list[Account]:
+        return [a for scope in dict.fromkeys(scopes) for a in self._accounts.get(scope, ())]

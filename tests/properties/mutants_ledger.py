@@ -1,0 +1,68 @@
+"""Faults planted in the ledger, one for each way in which gateways have lost count of money."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.support.mutants import Mutant
+
+_PACKAGE: Final = "understudy_actors.ledger"
+ORDER: Final = tuple(f"{_PACKAGE}.{each}" for each in ("windows", "account", "money"))
+"""In the order of their imports: a fault in one is seen by those behind it."""
+
+
+def _in(module: str, *faults: tuple[str, str, str]) -> list[Mutant]:
+    return [Mutant(name, f"{_PACKAGE}.{module}", old, new) for name, old, new in faults]
+
+
+MUTANTS: Final = [
+    *_in(
+        "windows",
+        ("days end with UTC's", "while zone.day_start(day + 1) <= wall:", "while False:"),
+        ("days begin with UTC's", "while zone.day_start(day) > wall:", "while False:"),
+        ("weeks from Sunday", "_MONDAY: Final = 3", "_MONDAY: Final = 4"),
+        ("every month has 30 days", "first_day(month + 1)", "first_day(month) + 30"),
+        ("windows hold their end", "return self.start <= wall < self.end", "return True"),
+    ),
+    *_in(
+        "account",
+        ("reservations are not counted", "window.spent - window.reserved)", "window.spent)"),
+        ("the limit can be passed", "self.limit.micro_usd - window.spent", "1 - window.spent"),
+        ("windows never roll over", "or wall >= current.span.end:", "or False:"),
+        (
+            "a clock set back opens a window",
+            "wall >= current.span.end:",
+            "not current.span.holds(wall):",
+        ),
+        ("booked in today's window", "else self._open.get(stamp)", "else current"),
+        ("the reservation stays", "window.reserved -= amount", "window.reserved -= 0"),
+        ("charges are not booked", "window.spent += actual", "pass"),
+        ("free windows are forgotten", "            if current.owed:\n", "            if False:\n"),
+        ("settled early, forgotten early", "if not here and not window.owed:", "if not here:"),
+        ("told again and again", "passed[-1] <= window.told", "False"),
+        ("nobody is told", "window.spent * 100 >= p * self", "window.spent > p * 2 * self"),
+        ("a frozen scope lends", "        if self.frozen:\n            return 0\n", ""),
+        ("a frozen scope resets by itself", "if self.frozen or self.limit", "if self.limit"),
+    ),
+    *_in(
+        "money",
+        (
+            "one scope after the other",
+            "        for account in accounts:\n            if (room",
+            "        for account in accounts[:1]:\n            if (room",
+        ),
+        ("check, then act", "< amount or account.frozen:", "< 0 or account.frozen:"),
+        ("free when frozen", "< amount or account.frozen:", "< amount:"),
+        ("settled twice", "self._loans.pop(number, None)", "self._loans.get(number)"),
+        ("the unknown is free", "loan.amount if loan.dispatched else 0", "0"),
+        ("what was never sent is charged", "loan.amount if loan.dispatched else 0", "loan.amount"),
+        (
+            "a charge is cut to its reservation",
+            "        amount = actual\n",
+            "        amount = actual if actual is None else min(actual, loan.amount)\n",
+        ),
+        ("breaches are ignored", "if loan.strict and amount > loan.amount:", "if False:"),
+        ("estimates freeze", "if loan.strict and amount", "if amount"),
+        ("a scope pays as often as it is named", "in dict.fromkeys(scopes) for", "in scopes for"),
+    ),
+]
