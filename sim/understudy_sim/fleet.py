@@ -4,7 +4,7 @@ configuration names them."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
@@ -66,6 +66,9 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         limits: Its rate limits.
         latency: Time to the answer's first token.
         tokens_per_s: Pace of the answer.
+        voice: Providers with the same voice say the same to the same request, when they stream;
+            left out, it is its name.
+        prefill: What it makes of the beginning of an answer that it is to continue.
         refusal_s: Time to an error.
         price: What it bills, and what the engine is told.
         credit_usd: What it bills at most; then it answers 402.
@@ -81,6 +84,8 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     limits: Limits = Limits()
     latency: Distribution = Lognormal(0.8, 0.4)
     tokens_per_s: Rate | None = 100.0
+    voice: Name | None = None
+    prefill: Literal["ignore", "continue", "refuse"] = "ignore"
     refusal_s: Seconds = field(default=0.05, name="refusal")
     price: Price = Price(input=1.0, output=4.0)
     credit_usd: Usd | None = None
@@ -103,12 +108,14 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
     def entry(self) -> dict[str, Any]:
         """What an engine's configuration says of it, if the scenario does not say more."""
+        continues = {"capabilities": ["prefill"]} if self.prefill != "ignore" else {}
         return {
             "kind": _KINDS[self.wire],
             "base_url": self.base_url,
             "key": f"env:{self.key_variable}",
             "models": list(self.models),
             "region": self.region,
+            **continues,
             "price": {"input": self.price.input, "output": self.price.output},
         }
 

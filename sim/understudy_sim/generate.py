@@ -108,6 +108,10 @@ def _fleet(dice: Dice, plan: Plan) -> list[dict[str, Any]]:
             "price": {"input": own.whole("in", 0, 5), "output": own.whole("out", 0, 20)},
             "keeps_working": own.chance("keeps working"),
         }
+        if own.chance("voice", 0.4):
+            provider["voice"] = "model"
+        if own.chance("goes on", 0.3):
+            provider["prefill"] = own.pick("prefill", ("continue", "continue", "refuse"))
         if regions:
             provider["region"] = own.pick("region", REGIONS)
         if models:
@@ -177,6 +181,8 @@ def _client(dice: Dice, kind: str, models: list[str], plan: Plan, requests: int)
         client |= {"tenant": "acme", "users": dice.whole("users", 1, 5)}
     if dice.chance("operation", 0.15):
         client["operation"] = dice.pick("other", ("embedding", "image"))
+    elif dice.chance("streams", 0.3):
+        client["stream"] = True
     return client
 
 

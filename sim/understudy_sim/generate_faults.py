@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from understudy_sim.dice import Dice
+from understudy_sim.fault_kinds import MalformedVariant
 
 FAMILIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -98,8 +99,7 @@ def _what(dice: Dice, kind: str, start_s: float) -> dict[str, Any]:
         case "credit":
             fault["variant"] = dice.pick("variant", ("hard", "quota"))
         case "malformed":
-            variants = ("truncated_json", "html", "empty", "wrong_type", "error_in_200")
-            fault["variant"] = dice.pick("variant", (*variants, "absurd_usage"))
+            fault["variant"] = dice.pick("variant", get_args(MalformedVariant))
         case "cut":
             fault |= dice.pick("after", ({}, {"after_bytes": 0}))
         case "ghost":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import attrs
 import trio
 
 from understudy import Engine, Request, Result, UnderstudyError
+from understudy_actors.domain.events import Event
 from understudy_sim.arrivals import OpenLoop, Users, arrival_times
 from understudy_sim.asking import ASKED, Asked
 from understudy_sim.clock import Alarm
@@ -21,6 +22,7 @@ from understudy_sim.ports import Sim
 from understudy_sim.run import RequestRecord
 from understudy_sim.scenario import Scenario
 from understudy_sim.workload import Client
+from understudy_sim.world_events import Delivered
 
 _CHARS_PER_TOKEN: Final = 4
 CANCELLED: Final = "cancelled"
@@ -40,6 +42,7 @@ class Audience:
     engine: Engine
     scenario: Scenario
     sim: Sim
+    tell: Callable[[Event], None]
     records: list[RequestRecord] = attrs.Factory(list)
     leaves: list[tuple[int, Leave]] = attrs.Factory(list)
 
@@ -129,16 +132,38 @@ class Audience:
         answer: Result | UnderstudyError | None
         try:
             if left_at is None:
-                answer = await self.engine.route(request)
+                answer = await self._serve(client, request)
             else:
                 answer = None
                 with trio.CancelScope(deadline=left_at):
-                    answer = await self.engine.route(request)
+                    answer = await self._serve(client, request)
         except UnderstudyError as error:
             answer = error
         record = _record(client, request, identity, arrived_at, now() - arrived_at, answer)
         self.records.append(record)
         return record
+
+    async def _serve(self, client: Client, request: Request) -> Result:
+        if not client.stream:
+            return await self.engine.route(request)
+        stream = self.engine.stream(request)
+        result: Result | None = None
+        try:
+            async with stream:
+                async for _ in stream:
+                    pass
+            result = stream.result()
+            return result
+        finally:
+            self.tell(
+                Delivered(
+                    at_s=self.sim.clock.now(),
+                    request_id=str(request.id),
+                    text=stream.text,
+                    whole=result is not None,
+                    degraded=result is not None and result.degraded,
+                )
+            )
 
     def _request(self, client: Client, identity: str) -> Request:
         size = count_keyed(client.prompt_tokens, self.sim.randomness, f"prompt/{identity}")

@@ -15,7 +15,13 @@ from typing import Final
 import attrs
 import trio
 
-from understudy.transport.http import HttpRequest, HttpResponse, TransportFailed
+from understudy.transport.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpStream,
+    PiecedStream,
+    TransportFailed,
+)
 from understudy_actors.domain.events import Event
 from understudy_sim.asking import ASKED, Asked, key_number
 from understudy_sim.buckets import meters
@@ -37,7 +43,7 @@ from understudy_sim.faults import Decision, Injector, Schedule
 from understudy_sim.fleet import Provider
 from understudy_sim.latency import draw_keyed
 from understudy_sim.mock.provider import error_of
-from understudy_sim.mock.replies import error, reply
+from understudy_sim.mock.replies import begun, error, reply, said
 from understudy_sim.mock.requests import (
     ROUTES,
     Body,
@@ -51,14 +57,16 @@ from understudy_sim.mock.requests import (
 )
 from understudy_sim.mock.settings import Behaviour
 from understudy_sim.mock.wire import ABSURD, Answer, Origin, Tokens, hint, malformed, stated_s
+from understudy_sim.parking import Parking
 from understudy_sim.ports import Sim
+from understudy_sim.simstream import GONE, SimStream, broken
 from understudy_sim.workbench import Job, Workbench
-from understudy_sim.world_events import Served
+from understudy_sim.world_events import Produced, Served
 
 _BEHAVIOUR: Final = Behaviour()
 _CALM: Final = Decision()
+_READABLE: Final = frozenset({"absurd_usage", "bad_event", "unmarked"})
 _BUSY_S: Final = 1.0  # what a full provider says of when to come back
-_GONE: Final = "the connection was reset"
 
 
 @attrs.define(eq=False, slots=True)
@@ -100,11 +108,27 @@ class Server:
         return self._meters.billed_usd
 
     async def answer(self, request: HttpRequest) -> HttpResponse:
-        """Take a request and answer it.
+        """Take a request for a whole answer, and answer it.
 
         Raises:
             TransportFailed: As the transport's `send`.
         """
+        answer = await self._take(request)
+        assert isinstance(answer, HttpResponse), "a stream is opened, not sent for"
+        return answer
+
+    async def open(self, request: HttpRequest) -> HttpStream:
+        """Take a request, and return when the head of its answer is there.
+
+        Raises:
+            TransportFailed: As the transport's `open`.
+        """
+        answer = await self._take(request)
+        if isinstance(answer, HttpResponse):
+            return PiecedStream(answer.status, answer.headers, (answer.body,))
+        return answer
+
+    async def _take(self, request: HttpRequest) -> HttpResponse | HttpStream:
         self._calls += 1
         asked = ASKED.get() or Asked(f"call {self._calls}")
         visit = asked.visit(self.spec.name)
@@ -130,6 +154,8 @@ class Server:
             return await self._fail(seen, decision, decision.fault)
         if (no := self._turned_away(seen, route, _key(request.headers))) is not None:
             return await self._refuse(asked, origin, no, decision.add_s)
+        if isinstance(body, ChatRequest | MessagesRequest) and body.stream:
+            return await self._stream(seen, body, decision)
         return await self._work(seen, decision)
 
     def _turned_away(self, seen: Visit, route: Route, key: str | None) -> Answer | None:
@@ -161,7 +187,7 @@ class Server:
         if isinstance(seen.body, ModelsRequest):
             return await self._refuse(seen.asked, seen.origin, self._reply(seen, None), 0.0)
         service_s = self._service_s(seen) * decision.multiplier + decision.add_s
-        spoiled = fault is not None and not absurd and not isinstance(fault, Drip)
+        spoiled = fault is not None and not isinstance(fault, Drip) and not _harmless(fault)
         job = Job(service_s, lambda: self._served(seen, spoiled))
         self._bench.add(job)
         try:
@@ -177,7 +203,7 @@ class Server:
             case Ghost(variant="silence") | Stall():
                 await trio.sleep_forever()
             case Ghost() | Cut():
-                raise TransportFailed(_GONE, sent=True)
+                raise TransportFailed(GONE, sent=True)
             case Drip(bytes_per_s=bytes_per_s):
                 await self._sleep(len(answer.payload) / bytes_per_s)
             case Malformed(variant=variant):
@@ -185,6 +211,54 @@ class Server:
             case _:
                 raise AssertionError(f"{fault.kind} does no work")
         return _response(answer)
+
+    async def _stream(
+        self, seen: Visit, body: ChatRequest | MessagesRequest, decision: Decision
+    ) -> HttpResponse | HttpStream:
+        """Make a streamed answer: its head is there with its first token."""
+        spec, fault = self.spec, decision.fault
+        behaviour = Behaviour(reply=self._words(seen.asked), prefill=spec.prefill)
+        given = begun(body)
+        if given and spec.prefill == "refuse":
+            refusal = error(seen.origin, "bad_request", message="no prefill")
+            return await self._refuse(seen.asked, seen.origin, refusal, decision.add_s)
+        text, _ = said(body, seen.origin, behaviour)
+        kept = given if spec.prefill == "continue" else ""
+        now, name = self._clock.now(), spec.name
+        self._tell(
+            Produced(at_s=now, request_id=seen.asked.id, provider=name, text=text, given=kept)
+        )
+        first_s = self._first_s(seen) * decision.multiplier + decision.add_s
+        rest_s = self._rest_s(seen) * decision.multiplier
+        # A cut may come after all that matters, so nothing is said of it.
+        spoiled = isinstance(fault, Malformed | Ghost) and not _harmless(fault)
+        job = Job(first_s + rest_s, lambda: self._served(seen, spoiled), begun=Parking())
+        self._bench.add(job)
+        assert job.begun is not None
+
+        def leave() -> None:
+            if not spec.keeps_working:
+                self._bench.drop(job)
+
+        try:
+            await job.begun.wait()
+            await self._sleep(first_s)
+        except trio.Cancelled:
+            leave()
+            raise
+        absurd = isinstance(fault, Malformed) and fault.variant == "absurd_usage"
+        tokens = ABSURD if absurd else seen.tokens
+        answer, _ = reply(body, seen.origin, behaviour, spec.models, tokens)
+        frames, end = broken(answer, rest_s, fault, error(seen.origin, "server"))
+        headers = {"content-type": answer.content_type, **dict(answer.headers)}
+        return SimStream(headers, frames, end, self._clock, self._time.sleep_until, leave)
+
+    def _words(self, asked: Asked) -> str:
+        """What this provider says to a request when it streams: four characters to the token."""
+        length = 4 * asked.output_tokens
+        words = [f"{self.spec.voice or self.spec.name}:{asked.id}"]
+        words += map(str, range(length // 2))
+        return " ".join(words)[: max(1, length)]
 
     async def _fail(self, seen: Visit, decision: Decision, fault: FailingFault) -> HttpResponse:
         """A failure in place of an answer."""
@@ -196,7 +270,7 @@ class Server:
             case Reset(after_s=after_s):
                 self._unserved(seen.asked, seen.origin)
                 await self._sleep(decision.add_s + after_s)
-                raise TransportFailed(_GONE, sent=True)
+                raise TransportFailed(GONE, sent=True)
             case Timeout(duration_s=duration_s):
                 answer, wait_s = error(seen.origin, "timeout"), decision.add_s + duration_s
             case _:
@@ -250,10 +324,15 @@ class Server:
         return math.floor(capacity * left + 1e-9)
 
     def _service_s(self, seen: Visit) -> float:
+        return self._first_s(seen) + self._rest_s(seen)
+
+    def _first_s(self, seen: Visit) -> float:
         stream = f"latency/{self.spec.name}/{seen.asked.id}"
-        first_s = draw_keyed(self.spec.latency, self._rng, stream, seen.visit)
+        return draw_keyed(self.spec.latency, self._rng, stream, seen.visit)
+
+    def _rest_s(self, seen: Visit) -> float:
         pace = self.spec.tokens_per_s
-        return first_s + (seen.tokens.output / pace if pace else 0.0)
+        return seen.tokens.output / pace if pace else 0.0
 
     def _output_tokens(self, body: Body, asked: Asked) -> int:
         if isinstance(body, ChatRequest):
@@ -300,6 +379,11 @@ class Server:
 @functools.lru_cache(maxsize=1024)
 def _path_of(url: str) -> str:
     return "/" + url.partition("?")[0].split("/", 3)[-1]
+
+
+def _harmless(fault: FailingFault) -> bool:
+    """Whether the answer can be read all the same."""
+    return isinstance(fault, Malformed) and fault.variant in _READABLE
 
 
 def _works(fault: FailingFault) -> bool:

@@ -8,7 +8,6 @@ from understudy.transport.http import (
     HttpRequest,
     HttpResponse,
     HttpStream,
-    PiecedStream,
     TransportFailed,
 )
 from understudy_sim.server import Server
@@ -27,11 +26,7 @@ class SimTransport:
         Raises:
             TransportFailed: No whole response arrived.
         """
-        server = self.servers.get(provider)
-        if self.closed or server is None:
-            why = "the transport is closed" if self.closed else "no such host in the simulation"
-            raise TransportFailed(why, sent=False)
-        return await server.answer(request)
+        return await self._server(provider).answer(request)
 
     async def open(self, provider: str, request: HttpRequest) -> HttpStream:
         """Send `request` and read the head of the response.
@@ -39,8 +34,14 @@ class SimTransport:
         Raises:
             TransportFailed: No head arrived.
         """
-        whole = await self.send(provider, request)
-        return PiecedStream(whole.status, whole.headers, (whole.body,))
+        return await self._server(provider).open(request)
+
+    def _server(self, provider: str) -> Server:
+        server = self.servers.get(provider)
+        if self.closed or server is None:
+            why = "the transport is closed" if self.closed else "no such host in the simulation"
+            raise TransportFailed(why, sent=False)
+        return server
 
     async def aclose(self) -> None:
         """Take no more requests."""

@@ -19,12 +19,14 @@ LOOK_AGAIN_S: Final = 0.25
 class Job:
     """One answer to be worked on for `service_s`; `parking` is where its client waits for it.
 
-    `done` is called when the work is finished, whether or not the client is still there.
+    `done` is called when the work is finished, whether or not the client is still there; `begun` is
+    where a client waits who wants to see it grow.
     """
 
     service_s: float
     done: Callable[[], None]
     parking: Parking = attrs.Factory(Parking)
+    begun: Parking | None = None
     dropped: bool = False
     timer: TimerHandle | None = None
 
@@ -80,6 +82,8 @@ class Workbench:
 
     def _begin(self, job: Job) -> None:
         self.busy += 1
+        if job.begun is not None:
+            job.begun.wake()
         job.timer = self._timers.at(self._now() + job.service_s, lambda: self._finish(job))
 
     def _finish(self, job: Job) -> None:

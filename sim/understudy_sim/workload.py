@@ -43,6 +43,7 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         max_cost_usd: The most it pays for a request.
         tenant: Whom its requests are accounted to; left out, nobody.
         users: How many users of the tenant it stands for.
+        stream: Whether it reads answers piece by piece (chat only).
         priority: Carried along in what is recorded.
         cancels: Requests that it gives up.
         repeats: What it does itself after a failure.
@@ -64,6 +65,7 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     tenant: Name | None = None
     users: Count = 1
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    stream: bool = False
     cancels: Cancels | None = None
     repeats: Repeats | None = None
     requests_max: Count | None = None
@@ -74,3 +76,5 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             raise ValueError(
                 f"the client ends at {self.until_s:g} s, not after its start at {self.from_s:g} s"
             )
+        if self.stream and self.operation != "chat":
+            raise ValueError(f"only chat can be streamed, not {self.operation}")

@@ -118,7 +118,7 @@ async def _play(
         leaves = [
             (place, each) for place, each in enumerate(scenario.faults) if isinstance(each, Leave)
         ]
-        audience = Audience(engine, scenario, sim, records, leaves)
+        audience = Audience(engine, scenario, sim, log.tell, records, leaves)
         havoc = Havoc(engine, scenario, sim, log.tell)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(havoc.play)

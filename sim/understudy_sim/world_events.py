@@ -45,6 +45,30 @@ class Served(Event, frozen=True, kw_only=True, tag="world.served"):
     spoiled: bool = False
 
 
+class Produced(Event, frozen=True, kw_only=True, tag="world.produced"):
+    """A simulated provider has made up a streamed answer, whether or not it will arrive.
+
+    `given` is the beginning that it was asked to continue, `text` what it says after that.
+    """
+
+    request_id: str
+    provider: str
+    text: str
+    given: str = ""
+
+
+class Delivered(Event, frozen=True, kw_only=True, tag="world.delivered"):
+    """A client's stream is over: `text` is all that it got; `whole` if it was told that it is.
+
+    `degraded` if a stand-in or configured content answered.
+    """
+
+    request_id: str
+    text: str
+    whole: bool
+    degraded: bool = False
+
+
 class RunEnded(Event, frozen=True, kw_only=True, tag="world.end"):
     """The engine is closed. `progress` is `done`, `deadlock` or `livelock`."""
 

@@ -27,6 +27,7 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     max_attempts: int = 0
     fallback: bool = True
     timeout_s: float | None = None
+    streams: bool = False
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):

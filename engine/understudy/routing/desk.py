@@ -61,11 +61,12 @@ class Desk:
         self._operations = operations
         self._strategies = strategies
 
-    def accept(self, request: Request) -> Flight:
-        """Validate and stamp."""
+    def accept(self, request: Request, *, streams: bool = False) -> Flight:
+        """Validate and stamp; `streams` if the answer is to be delivered piece by piece."""
         if self._flights.closing:
             raise shutting_down()
         flight = self.stamp(request)
+        flight.streams = streams
         if self._trace.fine:
             self._trace.emit_fine(
                 RequestAccepted(
@@ -78,6 +79,7 @@ class Desk:
                     max_attempts=flight.max_attempts,
                     fallback=flight.fallback,
                     timeout_s=request.timeout_s,
+                    streams=streams,
                 )
             )
         return flight

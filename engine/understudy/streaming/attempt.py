@@ -175,7 +175,7 @@ class StreamAttempt:
         begun = channel is not None and channel.begun
         at = now + self._gap_limit_s if begun else self._first_at
         others = self._ends_at if begun else min(self._share_at, self._ends_at)
-        return (at, ErrorClass.STALLED) if at < others else (others, ErrorClass.SILENT)
+        return (at, ErrorClass.STALLED) if at <= others else (others, ErrorClass.SILENT)
 
     def _overdue(self, kind: ErrorClass) -> list[Delta]:
         """The limit of a read passed: that is the end, unless only trimmings are missing.

@@ -119,8 +119,7 @@ class ChatStream:
             raise InvalidRequest(
                 f"only chat can be streamed, not {self._request.operation}: use `route`"
             )
-        flight = self._flight = self._desk.accept(self._request)
-        flight.streams = True
+        self._flight = self._desk.accept(self._request, streams=True)
         self._wiring.flights.running += 1
         self._wiring.flights.scopes[self] = None
         await self._guarded(None)

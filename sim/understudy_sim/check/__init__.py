@@ -3,7 +3,6 @@
 What today's events cannot decide is not checked, rather than checked in vain:
 
 - VOID verdicts (parts of S6 and S14): every permit is dispatched in the turn that gave it.
-- S17 for streams: there are none yet; for whole answers the success is the commit.
 - S22 in a trace without turns (`Engine.listen(..., turns=True)` adds them; simulations do).
 """
 

@@ -23,6 +23,7 @@ from understudy_sim.check.queueing import InLine, Places
 from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 from understudy_sim.check.rules import DEFAULT, Rules
+from understudy_sim.check.streams import Exact, OneVoice
 from understudy_sim.check.turns import Turns
 from understudy_sim.check.violation import Monitor, Violation, Watch
 
@@ -71,6 +72,8 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Motives,
     TimeLeft,
     DomainBlame,
+    OneVoice,
+    Exact,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 

@@ -114,6 +114,8 @@ class TimeLeft(Watch):
         self._count[request] = count = self._count.get(request, 0) + 1
         if accepted is None or event.timeout_s is None or endpoint in self._known:
             return None
+        if accepted[1].streams:
+            return None  # its silence is limited instead, which no event tells
         most = accepted[1].max_attempts or self.rules.max_attempts
         if endpoint not in ranked or ranked[-1] == endpoint or count >= most:
             return None

@@ -230,7 +230,7 @@ class InTime(Watch):
 
 
 class AfterTheAnswer(Watch):
-    """S17. Without streaming, an answer is delivered whole: its commit is the attempt's success."""
+    """S17 for whole answers: the commit is the attempt's success. `OneVoice` is for streams."""
 
     name = "S17"
     claim = "once an attempt has succeeded, nothing else of its request is admitted"

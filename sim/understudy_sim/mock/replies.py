@@ -91,12 +91,7 @@ def _text(
     behaviour: Behaviour,
     tokens: Tokens | None,
 ) -> tuple[Answer, int]:
-    text, finish = _fill(behaviour.reply, origin, prompt(request)), "stop"
-    if behaviour.prefill == "continue":
-        text = text.removeprefix(begun(request))
-    limit = request.limit if isinstance(request, ChatRequest) else request.max_tokens
-    if limit is not None and count_tokens(len(text)) > limit:
-        text, finish = text[: 4 * limit], "length"
+    text, finish = said(request, origin, behaviour)
     made = count_tokens(len(text))
     tokens = tokens or _usage(behaviour, request, made)
     if isinstance(request, MessagesRequest):
@@ -112,6 +107,19 @@ def _text(
     headers = (("x-request-id" if origin.wire == "openai" else "request-id", origin.request_id),)
     answer = Answer(headers=headers, content_type=EVENTS, frames=frames, pace_s=pace_s)
     return answer, made
+
+
+def said(
+    request: ChatRequest | MessagesRequest, origin: Origin, behaviour: Behaviour
+) -> tuple[str, str]:
+    """The text of an answer, and why it ends there."""
+    text = _fill(behaviour.reply, origin, prompt(request))
+    if behaviour.prefill == "continue":
+        text = text.removeprefix(begun(request))
+    limit = request.limit if isinstance(request, ChatRequest) else request.max_tokens
+    if limit is not None and count_tokens(len(text)) > limit:
+        return text[: 4 * limit], "length"
+    return text, "stop"
 
 
 def begun(request: Body) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.sim.check.case import Case
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
+from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
 from understudy_actors.dispatcher.retry import Backoff, RetryRule
@@ -91,6 +92,7 @@ def preferring(t: Tape, count: int) -> Tape:
 CASES = [
     *FOLLOWING,
     *WAITING,
+    *STREAMS,
     # S1
     Case(
         NoPassing,
