@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,9 +12,13 @@ from understudy.cli.opening import opened
 from understudy.cli.options import AsJson, ConfigFile, duration_s
 from understudy.cli.output import console, emit, plain, readable, seconds, usd
 from understudy.routing.explain import Explanation
+from understudy_actors.domain.delta import TextDelta
 from understudy_actors.domain.errors import UnderstudyError
 from understudy_actors.domain.request import Complexity, Request
 from understudy_actors.domain.result import ChatOutput, Result
+
+if TYPE_CHECKING:
+    from understudy.engine import Engine
 
 
 def route(
@@ -35,6 +39,9 @@ def route(
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="The answer's length at most, in tokens.")
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print the answer as it arrives.")
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show who was asked, who was not, and why.")
     ] = False,
@@ -53,24 +60,39 @@ def route(
         timeout_s=None if timeout is None else duration_s(timeout, "--timeout"),
         complexity=complexity,
     )
+    live = stream and not as_json
     try:
-        result, record = trio.run(_ask, config, request)
+        result, record = trio.run(_ask, config, request, live)
     except UnderstudyError as error:
         _explain(getattr(error, "explanation", None) if explain and not as_json else None)
         raise
     if as_json:
         emit(document(result, record if explain else None))
         return
-    text = result.text
-    typer.echo(readable(text) if sys.stdout.isatty() else text)
+    typer.echo("" if live else _shown(result.text))
     _explain(record if explain else None)
     _sum_up(result)
 
 
-async def _ask(config: Path | None, request: Request) -> tuple[Result, Explanation | None]:
+def _shown(text: str) -> str:
+    return readable(text) if sys.stdout.isatty() else text
+
+
+async def _stream(engine: Engine, request: Request) -> Result:
+    """Print each piece of the answer when it is there."""
+    async with engine.stream(request) as stream:
+        async for delta in stream:
+            if isinstance(delta, TextDelta):
+                typer.echo(_shown(delta.text), nl=False)  # which flushes
+    return stream.result()
+
+
+async def _ask(
+    config: Path | None, request: Request, live: bool
+) -> tuple[Result, Explanation | None]:
     async with opened(config) as engine:
         try:
-            result = await engine.route(request)
+            result = await (_stream(engine, request) if live else engine.route(request))
         except UnderstudyError as error:
             if error.request_id:
                 # The record ends with the engine, and whoever reports the error may want it.

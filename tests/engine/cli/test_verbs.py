@@ -67,6 +67,15 @@ def test_route_prints_the_answer_alone_to_stdout_and_the_rest_to_stderr(local: s
     assert "local/stand-in" in result.stderr
 
 
+def test_route_streams_the_answer_to_stdout(local: str) -> None:
+    result = run("route", "hi", "--config", local, "--stream")
+    assert result.exit_code == 0
+    assert result.stdout == "hello from here\n"
+    assert "local/stand-in" in result.stderr
+    whole = run("route", "hi", "--config", local, "--stream", "--json")
+    assert document(whole)["text"] == "hello from here"
+
+
 def test_route_reads_the_prompt_from_stdin(local: str) -> None:
     result = CliRunner().invoke(build(), ["route", "-", "-c", local, "--json"], input="hi")
     assert document(result)["text"] == "hello from here"
