@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.engine.house import QUIET, Books, Script, Wire, endpoint_of, house, ordered, tasks
 from understudy import (
@@ -71,6 +72,21 @@ async def test_who_waited_in_vain_is_told_of_a_restart_that_comes_before_a_slot(
             assert a.status().state is Life.SUSPENDED
             assert caught.value.retry_at == back_at
             nursery.cancel_scope.cancel()
+
+
+async def test_nobody_is_sent_back_to_the_past_by_a_restart_that_is_overdue() -> None:
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, trio.testing.MockClock)
+    async with house(ordered("a"), a=Script("a")) as (engine, _):
+        engine._parts.providers["a"].tell("poison")
+        clock.jump(5.0)  # the process stood still: timers are late
+        now = trio.current_time()
+        with pytest.raises(NoCandidate) as caught:
+            await engine.route(HI)
+        assert caught.value.retry_at == now
+        assert caught.value.retry_after_s == 0.0
+        await trio.sleep(0.001)
+        assert (await engine.route(HI)).provider == "a"
 
 
 async def test_attempts_in_flight_survive_the_crash_of_their_provider_actor() -> None:

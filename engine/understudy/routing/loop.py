@@ -171,7 +171,9 @@ def _seat(
                 Admit(number, candidate.name, timeout_s, flight.id)
             )
         except ActorError as error:
-            answer = Refusal(error.retry_at, f"its actor is {error.why}")
+            # A restart that is overdue, since the process stood still, may come at any moment.
+            back_at = None if error.retry_at is None else max(now, error.retry_at)
+            answer = Refusal(back_at, f"its actor is {error.why}")
         if isinstance(answer, Permit):
             wiring.flights.permits[number] = answer
             if candidate not in flight.tried:
