@@ -99,6 +99,7 @@ BEFORE: dict[str, Script | TransportFailed] = {
     "html": Script([b"<html><body>Bad</body></html>"], headers={"content-type": "text/html"}),
     "error in a 200": Script([b'{"error":{"message":"no"}}'], headers=JSON),
     "no answer": Script([chunk({}, "stop"), DONE]),
+    "nonsense at once": Script([chunk({"content": "x"}) + chunk({}, "tool_calls") + DONE]),
     "keep-alives only": Script([b": keep-alive\n\n"] * 2000, pace_s=1.0),
 }  # fmt: skip
 
@@ -113,6 +114,27 @@ async def test_before_the_first_byte_any_failure_moves_on(name: str) -> None:
         assert wire.asked() == "ab"
         assert [each.outcome for each in heard.stream.result().attempts][1:] == ["ok"]
         assert books.of(stream_events.StreamRescue) == []
+
+
+BAD_GATEWAY = Script(
+    [b"<html>Bad gateway</html>"], status=502, headers={"content-type": "text/html"}
+)
+SEEN: dict[str, tuple[Script, str]] = {
+    "html": (BAD_GATEWAY, "server"),
+    "key": (failing(401, code="invalid_api_key"), "auth"),
+    "full": (after(0, b'data: {"error":{"code":"rate_limit_exceeded"}}\n\n'), "rate_limit"),
+    "cut": (after(0, CUT), "reset"),
+    "ended early": (after(0), "malformed"),
+    "hang": (Script([HANG]), "stalled"),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+async def test_a_failure_is_seen_as_what_it_is(name: str) -> None:
+    script, error = SEEN[name]
+    async with streaming({"a": script, "b": GOOD}, {"deadline": "1000s"}) as (engine, books, _):
+        assert (await hear(engine)).text == TEXT
+        assert books.of(events.AttemptEnded)[0].error == error
 
 
 async def test_entering_raises_what_route_would_raise() -> None:
@@ -171,7 +193,11 @@ async def test_after_it_an_equal_answer_is_spliced_exactly(name: str, count: int
 
 
 async def test_another_answer_is_never_mixed_in() -> None:
-    scripts = {"a": after(4, CUT), "b": Script(frames("The quick red fox")), "c": GOOD}
+    scripts = {
+        "a": after(4, CUT),
+        "b": Script(frames("The quick red foxes jump over it")),
+        "c": GOOD,
+    }
     async with streaming(scripts) as (engine, _, wire):
         heard = await hear(engine)
         assert (heard.text, wire.asked()) == (TEXT, "abc")

@@ -1,0 +1,335 @@
+"""Faults planted in streaming; each is noticed by one of the tests named beside it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Coroutine
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+import pytest
+import trio
+import trio.testing
+
+from tests.engine.streaming import test_any_script as scripts, test_streams as streams
+from tests.engine.streaming.lines import CUT, HANG, chunk, frames
+from tests.properties import test_patience, test_splice
+from tests.support.mutants import Mutant
+
+Test: TypeAlias = Callable[[], Coroutine[Any, Any, None] | None]
+
+SEAMS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "splice": (
+        ("understudy.streaming.attempt:Splice", "Splice"),
+        ("understudy.streaming.attempt:Diverged", "Diverged"),
+    ),
+    "rescue": (("understudy.streaming.stream:plan", "plan"),),
+    "channel": (("understudy.assembly:streams_over_wire", "over_wire"),),
+    "attempt": (("understudy.streaming.stream:StreamAttempt", "StreamAttempt"),),
+    "stream": (("understudy.engine:ChatStream", "ChatStream"),),
+}
+"""Where each module's names are used from."""
+
+
+def _spliced(name: str = "cut", count: int = 5) -> Test:
+    return lambda: streams.test_after_it_an_equal_answer_is_spliced_exactly(name, count)
+
+
+def _before(name: str) -> Test:
+    return lambda: streams.test_before_the_first_byte_any_failure_moves_on(name)
+
+
+def _broken() -> Coroutine[Any, Any, None]:
+    return streams.test_what_cannot_be_continued_is_honestly_broken(frames("The quick"))
+
+
+def _blanks() -> Coroutine[Any, Any, None]:
+    return streams.test_blanks_at_the_end_are_not_sent_and_must_come_back("\n  B", "A\n  B")
+
+
+def _unmarked() -> Coroutine[Any, Any, None]:
+    return streams.test_without_an_end_marker_the_finish_reason_makes_it_whole((HANG,))
+
+
+def _reset_after_the_end() -> Coroutine[Any, Any, None]:
+    return streams.test_without_an_end_marker_the_finish_reason_makes_it_whole((CUT,))
+
+
+def _leaving() -> Coroutine[Any, Any, None]:
+    return streams.test_who_leaves_early_settles_at_once(1)
+
+
+def _in_a_call() -> Coroutine[Any, Any, None]:
+    return streams.test_never_across_a_function_call(["prefill"])
+
+
+FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
+    (
+        "splice",
+        "a different answer is let through",
+        "        if not expected.startswith(piece[:shared], seen):\n            raise Diverged\n",
+        "",
+        streams.test_another_answer_is_never_mixed_in,
+    ),
+    (
+        "splice",
+        "the repetition is delivered again",
+        "return piece[shared:]",
+        "return piece",
+        _spliced(),
+    ),
+    (
+        "splice",
+        "an answer that is shorter passes",
+        "        if not self.joined:\n            raise Diverged\n",
+        "        pass\n",
+        lambda: streams.test_what_cannot_be_continued_is_honestly_broken(
+            [chunk({"tool_calls": [streams.CALL]})]
+        ),
+    ),
+    (
+        "rescue",
+        "prefill within a JSON answer",
+        " and asked.json_schema is None",
+        "",
+        streams.test_within_a_json_answer_only_an_exact_repetition_will_do,
+    ),
+    (
+        "rescue",
+        "blanks at the end are sent",
+        "kept = delivered.rstrip()",
+        "kept = delivered",
+        _blanks,
+    ),
+    (
+        "rescue",
+        "blanks at the end come twice",
+        "Plan(going_on, delivered[len(kept) :], PREFILL)",
+        'Plan(going_on, "", PREFILL)',
+        _blanks,
+    ),
+    (
+        "rescue",
+        "a refusal is forgotten",
+        " and not refused",
+        "",
+        streams.test_who_refuses_a_prefill_is_asked_anew_and_the_engine_remembers,
+    ),
+    (
+        "rescue",
+        "any length is compared",
+        "if len(delivered) <= spec.stream.splice_max_chars:",
+        "if True:",
+        streams.test_what_is_too_long_to_compare_is_only_continued_by_prefill,
+    ),
+    (
+        "channel",
+        "a cut after the finish reason is a failure",
+        "            if reader.whole:  # only what nobody needs is missing\n"
+        "                self.over = True\n"
+        "                return reader.close()\n",
+        "",
+        _reset_after_the_end,
+    ),
+    (
+        "channel",
+        "an error with a status is read as a stream",
+        "return 200 <= stream.status < 300 and not",
+        "return not",
+        lambda: streams.test_a_failure_is_seen_as_what_it_is("html"),
+    ),
+    (
+        "channel",
+        "connections stay open",
+        "        await self._stream.aclose(over=self.over)\n",
+        "        pass\n",
+        _leaving,
+    ),
+    (
+        "attempt",
+        "nobody minds silence",
+        "scope = trio.CancelScope(deadline=at)",
+        "scope = trio.CancelScope(deadline=self._ends_at)",
+        lambda: streams.test_a_failure_is_seen_as_what_it_is("hang"),
+    ),
+    (
+        "attempt",
+        "keep-alives count as a token",
+        "begun = channel is not None and channel.begun\n        at =",
+        "begun = channel is not None\n        at =",
+        _before("keep-alives only"),
+    ),
+    (
+        "attempt",
+        "one silent start may take all the time",
+        "else min(self._share_at, self._ends_at)",
+        "else self._ends_at",
+        streams.test_one_silent_start_cannot_eat_the_whole_time,
+    ),
+    (
+        "attempt",
+        "a hang after the finish reason is a failure",
+        "        if channel is not None and channel.whole:\n"
+        "            channel.over = True\n            return []\n",
+        "",
+        _unmarked,
+    ),
+    (
+        "attempt",
+        "the caller's time is the provider's",
+        "self._idle_s += self._now() - self._idle_since",
+        "self._idle_s += 0.0",
+        streams.test_the_callers_own_time_is_not_the_providers_fault,
+    ),
+    (
+        "attempt",
+        "an answer is delivered before it is judged",
+        "for each in held) and not self._over:",
+        "for each in held):",
+        _before("nonsense at once"),
+    ),
+    (
+        "attempt",
+        "a prefill refused is the caller's mistake",
+        "if self.plan.how == PREFILL and",
+        "if False and",
+        streams.test_who_refuses_a_prefill_is_asked_anew_and_the_engine_remembers,
+    ),
+    (
+        "attempt",
+        "what came of a broken answer costs nothing",
+        "self._estimate(channel.usage) if channel is not None and unfinished else None",
+        "None",
+        _spliced(),
+    ),
+    (
+        "attempt",
+        "leaving settles nothing",
+        "        if not self._settled:\n            self._settle(None)\n",
+        "        pass\n",
+        _leaving,
+    ),
+    (
+        "attempt",
+        "a comparison that is not over counts as an answer",
+        "if self._splice is not None and not self._splice.joined:",
+        "if False:",
+        _broken,
+    ),
+    (
+        "stream",
+        "a function call is continued",
+        "        if self._calls:\n            raise self._broken(error, ",
+        "        if False:\n            raise self._broken(error, ",
+        _in_a_call,
+    ),
+    (
+        "stream",
+        "a broken stream ends like a good one",
+        "                if self._error is not None:\n                    raise self._error\n",
+        "",
+        _broken,
+    ),
+    (
+        "stream",
+        "nothing is known of what was delivered",
+        "self._texts.append(delta.text)",
+        "pass",
+        _spliced(),
+    ),
+    (
+        "stream",
+        "an engine that closes leaves streams behind",
+        "        self._wiring.flights.scopes[self] = None\n",
+        "",
+        streams.test_an_engine_that_closes_ends_streams_that_nobody_reads,
+    ),
+    (
+        "stream",
+        "configured content comes after a part of an answer",
+        "            if self._chars or self._calls:\n"
+        "                raise self._broken(error) from error\n            stand_in",
+        "            stand_in",
+        streams.test_configured_content_is_delivered_when_nobody_has_begun,
+    ),
+    (
+        "stream",
+        "commits are not told",
+        "self._committed = attempt.permit.attempt\n            if wiring.trace.on:",
+        "self._committed = attempt.permit.attempt\n            if False:",
+        _spliced(),
+    ),
+]
+
+
+def _noticed(test: Test) -> bool:
+    async def main() -> None:
+        with trio.fail_after(1e6):  # whoever waits for ever has noticed as well
+            running = test()
+            assert running is not None
+            await running
+
+    try:
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    except (Exception, BaseExceptionGroup, pytest.fail.Exception):
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("module", "fault", "old", "new", "test"), FAULTS, ids=[each[1] for each in FAULTS]
+)
+def test_a_planted_fault_is_noticed(
+    module: str, fault: str, old: str, new: str, test: Test, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not _noticed(test), "the test fails without any fault"
+    faulty = Mutant(fault.replace("'", ""), f"understudy.streaming.{module}", old, new).plant()
+    for seam, name in SEAMS[module]:
+        caller, there = seam.split(":")
+        monkeypatch.setattr(importlib.import_module(caller), there, getattr(faulty, name))
+    assert _noticed(test), "nothing was noticed"
+
+
+SPLICE: Final = "understudy.streaming.splice"
+PATIENCE: Final = "understudy_actors.provider.patience"
+PURE: Final[list[tuple[Mutant, Callable[[ModuleType], object]]]] = [
+    (
+        Mutant(name, module, old, new),
+        test_splice.check_exact if "splice" in module else test_patience.check_limits,
+    )
+    for name, module, old, new in [
+        ("held too long", SPLICE, "return piece[shared:]", 'return ""'),
+        ("seen is forgotten", SPLICE, "self._seen = seen + shared", "pass"),
+        (
+            "compared at the start",
+            SPLICE,
+            "startswith(piece[:shared], seen)",
+            "startswith(piece[:shared])",
+        ),
+        ("no least", PATIENCE, "max(least, MEDIANS", "max(0.0, MEDIANS"),
+        ("no most", PATIENCE, "min(most, max(", "max(0.0, max("),
+        ("one sample is enough", PATIENCE, "SAMPLES_MIN: Final = 5", "SAMPLES_MIN: Final = 1"),
+        ("tails do not count", PATIENCE, "TAILS: Final = 2.0", "TAILS: Final = 1.0"),
+        ("medians do not count", PATIENCE, "MEDIANS: Final = 4.0", "MEDIANS: Final = 1.0"),
+        ("never wider", PATIENCE, "(most - learned) *", "0.0 *"),
+        ("narrower with time", PATIENCE, "return learned + (most", "return learned - (most"),
+    ]
+]
+
+
+@pytest.mark.parametrize(("mutant", "law"), PURE, ids=[str(mutant) for mutant, _ in PURE])
+def test_a_fault_in_a_pure_machine_is_noticed(
+    mutant: Mutant, law: Callable[[ModuleType], object]
+) -> None:
+    assert mutant.caught_by([law], ExceptionGroup)
+
+
+def test_the_scripts_notice_a_wrong_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The property over any scripts finds a fault by itself."""
+    faulty = Mutant(
+        "repeated", "understudy.streaming.splice", "return piece[shared:]", "return piece"
+    ).plant()
+    monkeypatch.setattr("understudy.streaming.attempt.Splice", faulty.Splice)
+    monkeypatch.setattr("understudy.streaming.attempt.Diverged", faulty.Diverged)
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        scripts.test_the_delivered_text_is_exact_whatever_happens()
