@@ -179,6 +179,8 @@ def _client(dice: Dice, kind: str, models: list[str], plan: Plan, requests: int)
         client["max_cost_usd"] = dice.between("usd", 1e-3, 1e-1)
     if dice.chance("tenant", 0.3):
         client |= {"tenant": "acme", "users": dice.whole("users", 1, 5)}
+    if dice.chance("priority", 0.3):
+        client["priority"] = dice.whole("step", -2, 2)
     if dice.chance("operation", 0.15):
         client["operation"] = dice.pick("other", ("embedding", "image"))
     elif dice.chance("streams", 0.3):

@@ -26,6 +26,20 @@ def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         engine["reroute_refused_content"] = True
     if dice.chance("short queue", 0.3):
         engine["queue_capacity"] = dice.whole("queue", 1, 10)
+    if dice.chance("waiting", 0.3):
+        engine["waiting"] = {
+            "ageing": dice.pick("ageing", (1, 10)),
+            "standing": dice.pick("standing", (0.1, 0.5)),
+            "window": dice.pick("window", (0, 2, 5)),
+        }
+    if dice.chance("hedged", 0.3):
+        engine["hedge"] = {
+            "samples": dice.whole("samples", 1, 20),
+            "quantile": dice.pick("quantile", (0.5, 0.95)),
+            "floor": dice.pick("floor", (0.01, 0.25, 1)),
+            "share": dice.pick("share", (0.05, 0.3, 1)),
+            "concurrent": dice.whole("at once", 1, 8),
+        }
     if dice.chance("degraded", 0.2):
         engine["degraded"] = {"chat": "Please try again later."}
     if dice.chance("retry"):

@@ -176,6 +176,9 @@ class Audience:
             "timeout_s": client.deadline_s,
             "max_cost_usd": client.max_cost_usd,
             "user": user,
+            "tenant": client.tenant,
+            "priority": client.priority,
+            "hedge": client.hedge,
             "id": identity,
         }
         match client.operation:

@@ -41,10 +41,11 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         max_tokens: The most tokens that it lets an answer have.
         deadline_s: How long it allows; left out, as the engine's configuration says.
         max_cost_usd: The most it pays for a request.
-        tenant: Whom its requests are accounted to; left out, nobody.
+        tenant: Whom its requests are accounted to, and in whose share they wait; left out, nobody.
         users: How many users of the tenant it stands for.
         stream: Whether it reads answers piece by piece (chat only).
-        priority: Carried along in what is recorded.
+        priority: Of its requests while they wait for a slot.
+        hedge: Whether its requests are hedged; left out, as the engine's configuration says.
         cancels: Requests that it gives up.
         repeats: What it does itself after a failure.
         requests_max: It stops after so many.
@@ -64,8 +65,9 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     max_cost_usd: Annotated[float, Meta(ge=0.0, le=1e6)] | None = None
     tenant: Name | None = None
     users: Count = 1
-    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
     stream: bool = False
+    priority: Annotated[int, Meta(ge=-3, le=3)] = 0
+    hedge: bool | None = None
     cancels: Cancels | None = None
     repeats: Repeats | None = None
     requests_max: Count | None = None

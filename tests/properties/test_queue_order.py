@@ -94,6 +94,15 @@ def check_starvation(module: ModuleType) -> None:
     line.add(top, 100.0)
     line.age(1000.0)
     assert top.band == 3, "there is nothing above the top"
+    back = None
+    for _ in range(4):  # it leaves and comes back with its ticket, and was lifted once in all
+        back = module.Waiter(2000, everybody, bool, since=2000.0)
+        line.add(back, 2005.0)
+        line.remove(2000)
+    line.add(back, 2005.0)
+    line.age(2015.0)
+    assert back is not None
+    assert back.band == 1
 
 
 def check_turning(module: ModuleType) -> None:

@@ -32,7 +32,7 @@ from understudy_actors.dispatcher.messages import (
     WaitForSlot,
 )
 from understudy_actors.dispatcher.order import Waiter
-from understudy_actors.dispatcher.queue import SlotQueue
+from understudy_actors.dispatcher.queue import Promise, SlotQueue
 from understudy_actors.dispatcher.ranking import Ranking, Report
 from understudy_actors.dispatcher.retry import (
     Move,
@@ -302,19 +302,27 @@ class Dispatcher:
 
     def _wake(self, now: float) -> None:
         """Let in whoever is next, as far as there are slots."""
-        for promise in self._queue.wake(now):
-            if self._trace.fine:
-                waiter = promise.waiter
-                self._trace.emit_fine(
-                    Unqueued(
-                        at_s=now,
-                        request=waiter.name,
-                        ticket=waiter.ticket,
-                        endpoint=promise.candidate.name,
-                        band=waiter.band,
-                        waited_s=now - waiter.since,
-                    )
-                )
+        woken = self._queue.wake(now)
+        if woken and self._trace.fine:
+            for promise in woken:
+                self._tell_turn(promise, now)
+
+    def _tell_turn(self, promise: Promise, now: float) -> None:
+        waiter, candidate = promise.waiter, promise.candidate
+        name, ticket = waiter.name, waiter.ticket
+        if candidate is None:
+            self._trace.emit_fine(QueueLeft(at_s=now, request=name, ticket=ticket))
+            return
+        self._trace.emit_fine(
+            Unqueued(
+                at_s=now,
+                request=name,
+                ticket=ticket,
+                endpoint=candidate.name,
+                band=waiter.band,
+                waited_s=now - waiter.since,
+            )
+        )
 
     def _tell_queued(self, waiter: Waiter, now: float) -> None:
         self._trace.emit_fine(

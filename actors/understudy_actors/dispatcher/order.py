@@ -170,7 +170,7 @@ class Order:
     rule: WaitingRule
     _waiters: dict[int, Waiter] = attrs.Factory(dict)
     _bands: dict[int, Band] = attrs.Factory(dict)
-    _lifts: list[tuple[float, int]] = attrs.Factory(list)
+    _lifts: list[tuple[float, int, int]] = attrs.Factory(list)  # when, whom, into which band
     _crowds: dict[tuple[int, int], int] = attrs.Factory(dict)
 
     def __len__(self) -> int:
@@ -227,9 +227,10 @@ class Order:
         """Lift everybody who has waited long enough."""
         lifts = self._lifts
         while lifts and lifts[0][0] <= now:
-            waiter = self._waiters.get(heappop(lifts)[1])
-            if waiter is None:
-                continue
+            _, ticket, band = heappop(lifts)
+            waiter = self._waiters.get(ticket)
+            if waiter is None or waiter.band + 1 != band:
+                continue  # it left, and may have come back since
             self._unseat(waiter)
             waiter.band += 1
             self._seat(waiter)
@@ -237,8 +238,9 @@ class Order:
 
     def _plan_lift(self, waiter: Waiter) -> None:
         if waiter.band < PRIORITY_MAX:
-            steps = waiter.band - waiter.priority + 1
-            heappush(self._lifts, (waiter.since + steps * self.rule.ageing_s, waiter.ticket))
+            band = waiter.band + 1
+            at_s = waiter.since + (band - waiter.priority) * self.rule.ageing_s
+            heappush(self._lifts, (at_s, waiter.ticket, band))
             if len(self._lifts) > 2 * len(self._waiters) + 16:  # most of them left meanwhile
                 self._lifts = sorted({e for e in self._lifts if e[1] in self._waiters})
 

@@ -18,10 +18,10 @@ from understudy_actors.domain.candidate import Candidate
 
 @attrs.define(eq=False, slots=True)
 class Promise:
-    """A slot of `candidate` is kept for `waiter`."""
+    """A slot of `candidate` is kept for `waiter`; None: it had left without a word."""
 
     waiter: Waiter
-    candidate: Candidate
+    candidate: Candidate | None
 
 
 @attrs.define(eq=False, slots=True)
@@ -124,7 +124,7 @@ class SlotQueue:
         """Wake waiters in order, one for each slot that is free and not promised.
 
         Returns:
-            Those that were woken.
+            Those whose turn it was.
         """
         if not len(self._order):
             return []
@@ -139,6 +139,7 @@ class SlotQueue:
             if waiter is None:
                 break
             if not waiter.wake():
+                woken.append(Promise(waiter, None))
                 continue
             candidate = next(each for each in waiter.wanted if each.index in free)
             promise = self._promised[waiter.ticket] = Promise(waiter, candidate)

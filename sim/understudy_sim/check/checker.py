@@ -16,6 +16,7 @@ from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
 from understudy_sim.check.counting import Counting, FailuresOnly
 from understudy_sim.check.decisions import DomainBlame, Motives, TimeLeft
 from understudy_sim.check.delays import Pauses, StatedDelays
+from understudy_sim.check.hedging import HedgeBudgets, Hedges
 from understudy_sim.check.ladders import Ladders
 from understudy_sim.check.liveness import Leases, StatedEnds
 from understudy_sim.check.permits import Probes, Returned, SlotCounts
@@ -26,6 +27,7 @@ from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.streams import Exact, OneVoice
 from understudy_sim.check.turns import Turns
 from understudy_sim.check.violation import Monitor, Violation, Watch
+from understudy_sim.check.waiting import Bands, TurnedAway
 
 Factory: TypeAlias = Callable[[Rules], Monitor]
 
@@ -43,6 +45,8 @@ ALL: Final[tuple[type[Watch], ...]] = (
     InTime,
     RetryTokens,
     FailoverGuard,
+    HedgeBudgets,
+    Hedges,
     AfterTheAnswer,
     Accounts,
     OwnDoing,
@@ -74,6 +78,8 @@ ALL: Final[tuple[type[Watch], ...]] = (
     DomainBlame,
     OneVoice,
     Exact,
+    Bands,
+    TurnedAway,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 

@@ -18,6 +18,7 @@ from understudy.config import (
     guard_rule,
     holds_of,
 )
+from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import GuardRule, RetryRule
 from understudy_actors.dispatcher.strategies import BUILT_IN
@@ -31,6 +32,7 @@ from understudy_actors.provider.policy import (
 
 _RETRY: Final = RetryRule()
 _GUARD: Final = GuardRule()
+_HEDGE: Final = HedgeRule()
 _WAITING: Final = WaitingRule()
 
 
@@ -60,6 +62,7 @@ class Rules:
         queue_capacity: How many requests may wait for a slot.
         waiting: In what order they are served.
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
+        hedge: When second copies may be sent.
         fleet: Every endpoint in configured order, for the reference model.
         chained: Operations with an order of their own, which the reference model leaves alone.
     """
@@ -85,6 +88,7 @@ class Rules:
     queue_capacity: int = 1000
     waiting: WaitingRule = _WAITING
     reroute_refused_content: bool = False
+    hedge: HedgeRule = _HEDGE
     fleet: tuple[EndpointSpec, ...] = ()
     chained: frozenset[str] = frozenset()
 
@@ -116,6 +120,7 @@ class Rules:
             queue_capacity=settings.queue_capacity,
             waiting=settings.waiting,
             reroute_refused_content=settings.reroute_refused_content,
+            hedge=settings.hedge,
             fleet=specs,
             chained=frozenset(settings.chains),
         )

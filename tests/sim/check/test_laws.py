@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.check.case import Case
+from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
+from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.retry import Backoff, RetryRule
+from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.provider.policy import BreakerPolicy, classic
 from understudy_sim.check import ALL, Rules
 from understudy_sim.check.actors import Asks, Restarts, Shutdown, Time
@@ -30,6 +33,11 @@ RULES = Rules(
     timeout_s=20.0,
     retries={"steady": RetryRule(backoff=Backoff(base_s=0.5, jitter=False))},
     queue_capacity=2,
+    hedge=HedgeRule(concurrent=4),
+    fleet=tuple(
+        EndpointSpec(provider=name, model="m", operations=("chat",), failure_domain=domain)
+        for name, domain in (("a", "cloud"), ("cloudy", "cloud"), ("clear", "field"))
+    ),
 )
 THIRTY = range(30)
 
@@ -93,6 +101,7 @@ CASES = [
     *FOLLOWING,
     *WAITING,
     *STREAMS,
+    *COPIES,
     # S1
     Case(
         NoPassing,

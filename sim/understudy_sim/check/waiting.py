@@ -1,0 +1,115 @@
+"""Laws of the line for slots: bands rise and bind, and who finds no place is told so at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from understudy_actors.domain.events import ActorCrashed, Event, RequestOutcome
+from understudy_actors.domain.request import PRIORITY_MAX
+from understudy_actors.domain.waiting_events import Queued, QueueLeft, QueueRefused, Unqueued
+from understudy_sim.check.agenda import Agenda
+from understudy_sim.check.rules import DEFAULT, Rules
+from understudy_sim.check.violation import Violation, Watch
+
+_ROUNDING: Final = 1e-6
+
+
+class Bands(Watch):
+    """L6. That whoever waits is answered by its deadline is S11."""
+
+    name = "L6"
+    claim = "who waits rises a band each ageing time, and is passed by nobody of a lower one"
+
+    def __init__(self, rules: Rules = DEFAULT) -> None:
+        super().__init__(rules)
+        self._waiting: dict[int, tuple[int, Queued]] = {}
+        self.hears = {
+            Queued: self._queued,
+            Unqueued: self._out,
+            QueueLeft: self._left,
+            ActorCrashed: self._crashed,
+        }
+
+    def _queued(self, seq: int, event: Queued) -> None:
+        self._waiting[event.ticket] = seq, event
+
+    def _left(self, seq: int, event: QueueLeft) -> None:  # noqa: ARG002
+        self._waiting.pop(event.ticket, None)
+
+    def _crashed(self, seq: int, event: ActorCrashed) -> None:  # noqa: ARG002
+        if event.actor == "dispatcher":
+            self._waiting.clear()
+
+    def _out(self, seq: int, event: Unqueued) -> Violation | None:
+        entry, here, now = self._waiting.pop(event.ticket, None), (seq, event), event.at_s
+        if entry is None:
+            return self.broken("unknown", f"{event.request} did not wait", here)
+        own = entry[1]
+        if event.endpoint not in own.wanted:
+            said = f"{event.request} is given {event.endpoint}, which it did not want"
+            return self.broken("wrong slot", said, entry, here)
+        if now >= own.deadline:
+            said = f"{event.request} is given a slot after its deadline"
+            return self.broken("too late", said, entry, here)
+        if not self._fits(own, event.band, now):
+            said = f"{event.request} stands in band {event.band} after {now - own.since:.1f} s"
+            return self.broken("band", said, entry, here)
+        return self._passed(event, here) if event.band < PRIORITY_MAX else None
+
+    def _fits(self, own: Queued, band: int, now: float) -> bool:
+        lifted_at = own.since + (band - own.priority) * self.rules.waiting.ageing_s
+        next_at = lifted_at + self.rules.waiting.ageing_s
+        return lifted_at <= now + _ROUNDING and (band == PRIORITY_MAX or now < next_at + _ROUNDING)
+
+    def _passed(self, event: Unqueued, here: tuple[int, Unqueued]) -> Violation | None:
+        """Is anybody of a higher band passed by who could have had the slot?"""
+        now, ageing_s = event.at_s, self.rules.waiting.ageing_s
+        for other in self._waiting.values():
+            each = other[1]
+            if event.endpoint not in each.wanted or now >= each.deadline:
+                continue
+            lifts = event.band + 1 - each.priority
+            if lifts <= 0 or now >= each.since + lifts * ageing_s + _ROUNDING:
+                said = f"{event.request} passes {each.request}, which stands higher"
+                return self.broken("band passed", said, other, here)
+        return None
+
+
+class TurnedAway(Watch):
+    """Part of L6."""
+
+    name = "L6"
+    claim = "who finds no place in line is told so at once, and when to come again"
+
+    def __init__(self, rules: Rules = DEFAULT) -> None:
+        super().__init__(rules)
+        self._refused: Agenda[tuple[int, QueueRefused]] = Agenda(rules.late_s)
+        self.hears = {QueueRefused: self._on_refused, RequestOutcome: self._outcome}
+
+    def _on_refused(self, seq: int, event: QueueRefused) -> Violation | None:
+        here = seq, event
+        self._refused.add(event.request, event.at_s, here)
+        self.due = self._refused.due
+        if event.retry_at <= event.at_s:
+            said = f"{event.request} is told to come again at {event.retry_at:.3f} s, in the past"
+            return self.broken("retry_at", said, here)
+        return None
+
+    def _outcome(self, seq: int, event: RequestOutcome) -> Violation | None:
+        refused = self._refused.get(event.request) if len(self._refused) else None
+        if refused is None:
+            return None
+        self._refused.drop(event.request)
+        if event.status == "Overloaded" and event.retry_at is None:
+            said = f"{event.request} was turned away, and not told when to come again"
+            return self.broken("no retry_at", said, refused, (seq, event))
+        return None
+
+    def late(self, seq: int, event: Event) -> Violation | None:
+        """Somebody was turned away and is not answered yet."""
+        late = self._refused.overdue(event.at_s)
+        self.due = self._refused.due
+        for request, refused in late:
+            said = f"{request} was turned away from the line, and waits for an answer"
+            return self.broken("not at once", said, refused, (seq, event))
+        return None
