@@ -1,11 +1,12 @@
 """The queue for slots under any interleaving: in order, one for each slot, nobody forgotten.
 
-The model says the order from scratch at each turn: the highest band by the time waited, and inside
-a tenant the oldest, or the newest where every service of the last while found old ones.
+The model says the order from scratch at each turn: the highest band by the time without service,
+and inside a tenant the oldest, or the newest where every service of the last while found old ones.
 """
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +46,7 @@ class Asker:
     ticket: int = 0
     there: bool = True
     band: int = 0
+    clock: float = 0.0
 
     def wake(self) -> bool:
         self.machine.turn_of(self)
@@ -63,6 +65,7 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.promised: list[tuple[Asker, Candidate]] = []
             self.served: dict[tuple[int, str], list[tuple[float, float]]] = {}
             self.tickets: list[int] = []
+            self.served_at: dict[tuple[str, int], float] = {}
             self.turns: list[tuple[Asker, Candidate]] = []
 
         @initialize(limits=st.lists(st.integers(1, 2), min_size=COUNT, max_size=COUNT))
@@ -85,7 +88,7 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             ahead = sum(
                 1
                 for each in self.waiting
-                if self.band_of(each) >= priority and set(each.wanted) & set(picked)
+                if self.lifted(each)[0] >= priority and set(each.wanted) & set(picked)
             )
             assert self.queue.ahead(picked, priority, self.now) == ahead
             self.stand(asker)
@@ -161,9 +164,11 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 tokens=10.0,
                 deadline=asker.deadline,
             )
-            asker.ticket, asker.band = waiter.ticket, self.band_of(asker)
-            self.age()
+            asker.ticket, asker.band = waiter.ticket, asker.priority
+            kin = asker.tenant, asker.priority
+            asker.clock = max(asker.since, self.served_at.get(kin, -math.inf))
             self.waiting.append(asker)
+            self.age()
 
         def wake(self) -> None:
             """What the dispatcher does after each change."""
@@ -191,6 +196,9 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             samples = self.served.setdefault((asker.band, asker.tenant), [])
             samples.append((self.now, self.now - line[0].since))
             self.forget(asker)
+            for each in self.waiting:
+                if (each.tenant, each.priority) == (asker.tenant, asker.priority):
+                    each.clock = self.served_at[each.tenant, each.priority] = self.now
             if asker.there:
                 room = next(c for c in asker.wanted if self.has_room(c))
                 self.promised.append((asker, room))
@@ -206,8 +214,10 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             return standing_since is not None and self.now - standing_since >= RULE.window_s
 
         def age(self) -> None:
-            for asker in sorted(self.waiting, key=lambda each: each.ticket):
-                asker.band = self.band_of(asker)
+            for asker in self.waiting:
+                asker.band, asker.clock = self.lifted(asker)
+            kin = {(each.tenant, each.priority) for each in self.waiting}
+            self.served_at = {each: at for each, at in self.served_at.items() if each in kin}
             alive = {(each.band, each.tenant) for each in self.waiting}
             self.served = {line: s for line, s in self.served.items() if line in alive}
 
@@ -215,9 +225,10 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.waiting.remove(asker)
             self.age()
 
-        def band_of(self, asker: Asker) -> int:
-            lifts = int((self.now - asker.since) // RULE.ageing_s)
-            return min(PRIORITY_MAX, asker.priority + lifts)
+        def lifted(self, asker: Asker) -> tuple[int, float]:
+            """Band and clock of an asker now: a band for each ageing time without service."""
+            lifts = max(0, int((self.now - asker.clock) // RULE.ageing_s))
+            return min(PRIORITY_MAX, asker.band + lifts), asker.clock + lifts * RULE.ageing_s
 
         def could(self, asker: Asker) -> bool:
             return self.now < asker.deadline and any(self.has_room(c) for c in asker.wanted)

@@ -90,6 +90,14 @@ def check_starvation(module: ModuleType) -> None:
             served_at = second
             break
     assert served_at == 60, "six steps of ten seconds"
+    line = module.Order(rule)
+    for ticket in range(1, 40):
+        line.add(module.Waiter(ticket, everybody, bool, tenant="flood"), 0.0)
+    for second in range(1, 30):
+        assert line.next(1, float(second)).band == 0, "whose kin are served are not starved"
+    line.add(module.Waiter(99, everybody, bool, tenant="modest", since=29.0), 29.0)
+    assert line.next(1, 29.5).tenant == "modest"
+    line = module.Order(rule)
     top = module.Waiter(1000, everybody, bool, priority=3, since=100.0)
     line.add(top, 100.0)
     line.age(1000.0)
@@ -175,6 +183,8 @@ def check_coming_back(module: ModuleType) -> None:
         for each in woken:
             line.leave(each.waiter.ticket)
     assert order == ["b", "a", "a", "b", "a"], "after one of a and one of b they are even"
+    came = line.join(everybody, 0, bool, now=50.0, since=20.0, deadline=60.0)
+    assert (came.since, came.deadline) == (20.0, 60.0)
 
 
 CHECKS = (check_shares, check_long_run, check_starvation, check_turning, check_masks)

@@ -1,20 +1,24 @@
 """In what order those who wait are served: bands, then tenants, then age.
 
-    strict bands        the higher priority first; each `ageing_s` waited lifts by one band
+    strict bands        the higher priority first; `ageing_s` without service lift by one band
       fair shares       inside a band, the tenant that was served least (see `fairness`)
         by age          inside a tenant the oldest first; the newest, while delay stands there
 
-Bands alone would starve: hence the lift, after which age and fairness decide at the top. Delay
-stands when, at each service for `window_s`, the oldest had waited `standing_s` or longer. Then all
-of a tenant's requests would be answered too late if the oldest came first; with the newest first,
-most are in time (adaptive LIFO, and CoDel's rule for when a queue is a standing one: Maurer, "Fail
-at Scale", ACM Queue 2015; Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012).
+Bands alone would starve: hence the lift, for those of a tenant and priority of whom nobody was
+served for so long. Whose tenant is being served is not starved, however long its own line is, and
+a lift for mere age would carry a flood over the heads of all who ask for little.
+
+Delay stands when, at each service for `window_s`, the oldest had waited `standing_s` or longer.
+Then all of a tenant's requests would be answered too late if the oldest came first; with the newest
+first, most are in time (adaptive LIFO, and CoDel's rule for when a queue is a standing one: Maurer,
+"Fail at Scale", ACM Queue 2015; Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012).
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from types import MappingProxyType
@@ -34,7 +38,8 @@ class WaitingRule(Struct, frozen=True, kw_only=True):
     """How those who wait are ordered.
 
     Attributes:
-        ageing_s: Each time so long waited lifts a request by one band, in seconds.
+        ageing_s: Each time so long waited while nobody of the same tenant and priority is served
+            lifts a request by one band, in seconds.
         standing_s: From this age of the oldest on, in seconds, its delay may be a standing one.
         window_s: It is one after so many seconds of that.
         shares: Weight of a tenant against the others, > 0; 1 for who is not named.
@@ -66,7 +71,8 @@ class Waiter:
         tokens: What serving it counts in its tenant's share.
         since, deadline: Absolute, in seconds: when it came, and until when a slot is of use.
         name: Of its request.
-        band: Where it stands now: its priority, and what its waiting has lifted it by.
+        band: Where it stands now: its priority, and what its waiting has lifted it by, at
+            `lifted_at` last.
     """
 
     ticket: int
@@ -80,10 +86,17 @@ class Waiter:
     name: str = ""
     mask: int = attrs.field(init=False)
     band: int = attrs.field(init=False)
+    lifted_at: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.mask = mask_of(self.wanted)
         self.band = self.priority
+        self.lifted_at = self.since
+
+    @property
+    def kin(self) -> tuple[str, int]:
+        """With whom it is lifted: those of its tenant and priority."""
+        return self.tenant, self.priority
 
 
 def _ticket(waiter: Waiter) -> int:
@@ -172,6 +185,8 @@ class Order:
     _bands: dict[int, Band] = attrs.Factory(dict)
     _lifts: list[tuple[float, int, int]] = attrs.Factory(list)  # when, whom, into which band
     _crowds: dict[tuple[int, int], int] = attrs.Factory(dict)
+    _kin: Counter[tuple[str, int]] = attrs.Factory(Counter)
+    _served_at: dict[tuple[str, int], float] = attrs.Factory(dict)
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -197,6 +212,7 @@ class Order:
     def add(self, waiter: Waiter, now: float) -> None:
         """Let a waiter in, where its ticket, its tenant and the time it has waited put it."""
         self._waiters[waiter.ticket] = waiter
+        self._kin[waiter.kin] += 1
         self._seat(waiter)
         self._plan_lift(waiter)
         self.age(now)
@@ -206,6 +222,10 @@ class Order:
         waiter = self._waiters.pop(ticket, None)
         if waiter is not None:
             self._unseat(waiter)
+            self._kin[waiter.kin] -= 1
+            if not self._kin[waiter.kin]:
+                del self._kin[waiter.kin]
+                self._served_at.pop(waiter.kin, None)
         return waiter
 
     def next(self, free: int, now: float) -> Waiter | None:
@@ -220,6 +240,8 @@ class Order:
                     if waiter.tokens:
                         band.charge(line, waiter.tokens)
                     self.remove(waiter.ticket)
+                    if waiter.kin in self._kin:
+                        self._served_at[waiter.kin] = now
                     return waiter
         return None
 
@@ -227,22 +249,28 @@ class Order:
         """Lift everybody who has waited long enough."""
         lifts = self._lifts
         while lifts and lifts[0][0] <= now:
-            _, ticket, band = heappop(lifts)
+            at_s, ticket, band = heappop(lifts)
             waiter = self._waiters.get(ticket)
             if waiter is None or waiter.band + 1 != band:
                 continue  # it left, and may have come back since
+            due_at = self._due_at(waiter)
+            if at_s < due_at:  # some of its kin were served meanwhile
+                heappush(lifts, (due_at, ticket, band))
+                continue
             self._unseat(waiter)
-            waiter.band += 1
+            waiter.band, waiter.lifted_at = band, due_at
             self._seat(waiter)
             self._plan_lift(waiter)
 
     def _plan_lift(self, waiter: Waiter) -> None:
         if waiter.band < PRIORITY_MAX:
-            band = waiter.band + 1
-            at_s = waiter.since + (band - waiter.priority) * self.rule.ageing_s
-            heappush(self._lifts, (at_s, waiter.ticket, band))
+            heappush(self._lifts, (self._due_at(waiter), waiter.ticket, waiter.band + 1))
             if len(self._lifts) > 2 * len(self._waiters) + 16:  # most of them left meanwhile
                 self._lifts = sorted({e for e in self._lifts if e[1] in self._waiters})
+
+    def _due_at(self, waiter: Waiter) -> float:
+        served_at = self._served_at.get(waiter.kin, -math.inf)
+        return max(waiter.lifted_at, served_at) + self.rule.ageing_s
 
     def _seat(self, waiter: Waiter) -> None:
         band = self._bands.get(waiter.band)

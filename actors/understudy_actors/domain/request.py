@@ -132,8 +132,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         output_tokens: The caller's estimate of the answer's length, for cost and latency.
         user: Whom to account it to.
         tenant: Whose share it counts in while requests wait for a slot; left out, its `user`.
-        priority: -3..3: while requests wait for a slot, higher ones come first, and each 10 s of
-            waiting lifts one by a step.
+        priority: -3..3: while requests wait for a slot, higher ones come first, and each 10 s in
+            which none like it is served lift one by a step.
         id: The caller's own request id; by default the engine makes one.
     """
 

@@ -325,7 +325,8 @@ class WaitingConfig(Section, frozen=True, kw_only=True):
     """In what order requests that wait for a slot are served: by priority, tenant, and age.
 
     Attributes:
-        ageing: Each time so long waited lifts a request by one step of priority.
+        ageing: Each time so long waited, while nobody of the same tenant and priority is served,
+            lifts a request by one step of priority.
         standing: While the oldest of a tenant waits at least so long, its delay may be standing.
         window: It is after so long; then the tenant's newest request comes first.
         shares: Tenant to its weight against the others, 1 if it is not named.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from understudy_actors.domain.events import ActorCrashed, Event, RequestOutcome
@@ -15,14 +16,20 @@ _ROUNDING: Final = 1e-6
 
 
 class Bands(Watch):
-    """L6. That whoever waits is answered by its deadline is S11."""
+    """L6. That whoever waits is answered by its deadline is S11.
+
+    A band is known from below by the time since anybody of its tenant and priority was served.
+    """
 
     name = "L6"
-    claim = "who waits rises a band each ageing time, and is passed by nobody of a lower one"
+    claim = (
+        "who is not served rises a band each ageing time, and is passed by nobody of a lower one"
+    )
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
         self._waiting: dict[int, tuple[int, Queued]] = {}
+        self._served_at: dict[tuple[str, int], float] = {}
         self.hears = {
             Queued: self._queued,
             Unqueued: self._out,
@@ -39,6 +46,7 @@ class Bands(Watch):
     def _crashed(self, seq: int, event: ActorCrashed) -> None:  # noqa: ARG002
         if event.actor == "dispatcher":
             self._waiting.clear()
+            self._served_at.clear()
 
     def _out(self, seq: int, event: Unqueued) -> Violation | None:
         entry, here, now = self._waiting.pop(event.ticket, None), (seq, event), event.at_s
@@ -51,25 +59,31 @@ class Bands(Watch):
         if now >= own.deadline:
             said = f"{event.request} is given a slot after its deadline"
             return self.broken("too late", said, entry, here)
-        if not self._fits(own, event.band, now):
+        lowest, highest = self._bands(own, now)
+        if not lowest <= event.band <= highest:
             said = f"{event.request} stands in band {event.band} after {now - own.since:.1f} s"
             return self.broken("band", said, entry, here)
-        return self._passed(event, here) if event.band < PRIORITY_MAX else None
+        found = self._passed(event, here) if event.band < PRIORITY_MAX else None
+        self._served_at[own.tenant, own.priority] = now
+        return found
 
-    def _fits(self, own: Queued, band: int, now: float) -> bool:
-        lifted_at = own.since + (band - own.priority) * self.rules.waiting.ageing_s
-        next_at = lifted_at + self.rules.waiting.ageing_s
-        return lifted_at <= now + _ROUNDING and (band == PRIORITY_MAX or now < next_at + _ROUNDING)
+    def _bands(self, own: Queued, now: float) -> tuple[int, int]:
+        """The band of a waiter, at least and at most."""
+        ageing_s = self.rules.waiting.ageing_s
+        alone_since = max(own.since, self._served_at.get((own.tenant, own.priority), own.since))
+        surely = math.floor((now - alone_since - _ROUNDING) / ageing_s)
+        perhaps = math.floor((now - own.since + _ROUNDING) / ageing_s)
+        least = own.priority + max(0, surely)
+        return min(PRIORITY_MAX, least), min(PRIORITY_MAX, own.priority + perhaps)
 
     def _passed(self, event: Unqueued, here: tuple[int, Unqueued]) -> Violation | None:
         """Is anybody of a higher band passed by who could have had the slot?"""
-        now, ageing_s = event.at_s, self.rules.waiting.ageing_s
+        now = event.at_s
         for other in self._waiting.values():
             each = other[1]
             if event.endpoint not in each.wanted or now >= each.deadline:
                 continue
-            lifts = event.band + 1 - each.priority
-            if lifts <= 0 or now >= each.since + lifts * ageing_s + _ROUNDING:
+            if self._bands(each, now)[0] > event.band:
                 said = f"{event.request} passes {each.request}, which stands higher"
                 return self.broken("band passed", said, other, here)
         return None

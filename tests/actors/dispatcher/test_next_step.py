@@ -31,7 +31,7 @@ failures = st.lists(
 def check_flights(module: ModuleType) -> None:
     """Raise if any flight breaks a rule, whatever happens to it."""
 
-    @settings(database=None, max_examples=150)
+    @settings(database=None, max_examples=400)
     @given(
         st.integers(1, 4),
         st.sampled_from(["priority", "round_robin"]),

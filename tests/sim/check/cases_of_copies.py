@@ -232,6 +232,12 @@ CASES = [
         lambda t: called(stands(t, 1).crash("provider/p"), 1),
     ),
     Case(
+        Bands,
+        "stands in band 0 after 10.5 s",
+        lambda t: called(called(stands(stands(t, 1), 2).at(0.1), 2).at(10.5), 1, band=0),
+        lambda t: called(called(stands(stands(t, 1), 2).at(1.0), 2).at(10.5), 1, band=0),
+    ),
+    Case(
         TurnedAway,
         "in the past",
         lambda t: turned_away(t.at(3), 3.0).outcome("Overloaded", retry_at=3.0),

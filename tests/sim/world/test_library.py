@@ -24,6 +24,8 @@ from understudy_actors.domain.events import (
     SlotFreed,
     SlotTaken,
 )
+from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
+from understudy_actors.domain.waiting_events import Unqueued
 from understudy_sim.check import ALL
 from understudy_sim.headline import Headline, availability, headline
 from understudy_sim.run import RequestRecord, Run
@@ -259,6 +261,47 @@ def key_revoked(ran: Run, told: Headline) -> None:
     assert share(between(ran, 720, 960), "alpha") > 0.9
 
 
+def error_first_race(ran: Run, told: Headline) -> None:
+    copies = {event.attempt for event in of(ran, HedgeLaunched)}
+    failed = [e for e in of(ran, AttemptEnded) if e.attempt in copies and e.verdict != "ok"]
+    assert len(failed) == len(copies) > 1000, "the error came first each time"
+    assert {event.endpoint for event in of(ran, HedgeWon)} == {"alpha/large"}
+    assert told.availability == 1.0
+    assert share(ran.requests, "alpha") == 1.0
+
+
+def stragglers(ran: Run, told: Headline) -> None:
+    assert told.availability == 1.0
+    copies = of(ran, HedgeLaunched)
+    assert len(copies) <= 5 + 0.05 * len(ran.requests)
+    won = sum(event.endpoint == "beta/large" for event in of(ran, HedgeWon))
+    late = [e for e in of(ran, AttemptEnded) if e.elapsed_s > 12 and e.verdict == "ok"]
+    assert won > 30 > len(late), "hardly anybody waits for a straggler"
+
+
+def hedged_outage(ran: Run, told: Headline) -> None:
+    copies = of(ran, HedgeLaunched)
+    assert 5 <= len(copies) <= 5 + 0.05 * len(ran.requests)
+    assert availability(between(ran, 0, 50)) == 1.0
+    assert availability(between(ran, 100, 230)) < 0.01, "it is an outage"
+    assert availability(between(ran, 330, 360)) == 1.0
+    assert told.attempts_per_request < 1.1
+
+
+def rush(ran: Run, told: Headline) -> None:
+    def of_client(name: str) -> list[RequestRecord]:
+        return [each for each in between(ran, 60, 180) if each.client == name]
+
+    people, modest, greedy = (of_client(name) for name in ("people", "modest", "greedy"))
+    assert availability(people) == 1.0
+    assert availability(modest) > 0.99
+    assert 0.5 < availability(greedy) < 0.8, "it gets what the others leave"
+    assert max(each.elapsed_s for each in people) < 6
+    assert told.availability == availability(ran.requests)
+    waits = [event.waited_s for event in of(ran, Unqueued)]
+    assert len(waits) > 500
+
+
 CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "actor-crashes": actor_crashes,
     "brownout": brownout,
@@ -268,10 +311,12 @@ CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "credit-exhaustion": credit_exhaustion,
     "cut-answers": cut_answers,
     "engine-pause": engine_pause,
+    "error-first-race": error_first_race,
     "everyone-down": everyone_down,
     "flapping": flapping,
     "ghost-successes": ghost_successes,
     "hangs": hangs,
+    "hedged-outage": hedged_outage,
     "key-revoked": key_revoked,
     "lying-headers": lying_headers,
     "malformed-answers": malformed_answers,
@@ -281,7 +326,9 @@ CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "rate-limit-no-headers": rate_limits_unsaid,
     "rate-limit-retry-after": rate_limits,
     "regional-outage": regional_outage,
+    "rush": rush,
     "slow-recovery": slow_recovery,
+    "stragglers": stragglers,
     "thundering-recovery": thundering_recovery,
 }
 
