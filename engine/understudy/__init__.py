@@ -13,6 +13,7 @@ from understudy.lifecycle import open_engine
 from understudy.reports import ProviderHealth, StatusReport
 from understudy.routing.explain import Explanation
 from understudy.secret import Secret
+from understudy.spending import BudgetStanding
 from understudy.streaming.stream import ChatStream
 from understudy_actors.dispatcher.strategies import Strategy, View
 from understudy_actors.domain.candidate import Candidate
@@ -33,6 +34,7 @@ from understudy_actors.domain.errors import (
     MalformedResponse,
     ModelNotFound,
     NoCandidate,
+    OverBudget,
     Overloaded,
     OverMaxCost,
     PermissionDenied,
@@ -71,11 +73,13 @@ __all__ = [
     # what comes back
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
+    "BudgetStanding",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",
     # what can go wrong
     "UnderstudyError", "ConfigError", "InvalidRequest", "NoCandidate", "OverMaxCost",
-    "AllAttemptsFailed", "StreamBroken", "Overloaded", "ShuttingDown", "ProviderError",
+    "OverBudget", "AllAttemptsFailed", "StreamBroken", "Overloaded", "ShuttingDown",
+    "ProviderError",
     "AuthenticationFailed", "PermissionDenied", "CreditExhausted", "RateLimited",
     "ProviderOverloaded", "ContextTooLong", "ContentRefused", "ModelNotFound", "BadRequest",
     "AttemptTimeout", "ConnectionFailed", "ServerFailed", "MalformedResponse", "AdapterFailed",

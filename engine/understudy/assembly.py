@@ -33,6 +33,7 @@ from understudy.prices import lookup
 from understudy.routing.calls import in_process, over_wire
 from understudy.routing.explain import KEPT_MAX, Records
 from understudy.routing.wiring import Call, Flights, Wiring
+from understudy.spending import purse_of
 from understudy.streaming.channel import Opener, over_wire as streams_over_wire, whole
 from understudy.telemetry.containment import Containment
 from understudy.transport.http import Transport
@@ -105,10 +106,10 @@ def assemble(
     trace = Trace()
     contained = Containment(ports.clock, trace)
     wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
-    system = System(ports.clock, wheel, ports.randomness, trace, partial(_report_crash, contained))
+    system = _system(ports, wheel, trace, contained)
     supervisor = Supervisor(system, escalate=escalate)
-    settings = dispatcher_settings(config, known, kinds)
-    flights = Flights()
+    settings, flights = dispatcher_settings(config, known, kinds), Flights()
+    purse = purse_of(config, supervisor, ports.clock)
     providers, dispatcher = _actors(supervisor, config, settings, candidates, flights, contained)
     wiring = Wiring(
         clock=ports.clock,
@@ -122,6 +123,7 @@ def assemble(
         timers=wheel,
         hedge=settings.hedge,
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
+        purse=purse,
     )
     return Parts(
         config=config,
@@ -140,6 +142,10 @@ def assemble(
         wiring=wiring,
         records=Records(KEPT_MAX if config.monitoring else 0),
     )
+
+
+def _system(ports: Ports, wheel: TimerWheel, trace: Trace, contained: Containment) -> System:
+    return System(ports.clock, wheel, ports.randomness, trace, partial(_report_crash, contained))
 
 
 def _candidates(config: Config, kinds: Mapping[str, Kind]) -> tuple[Candidate, ...]:

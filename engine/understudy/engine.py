@@ -16,15 +16,18 @@ from understudy.reports import ProviderHealth, StatusReport, health_of, status_o
 from understudy.routing.desk import Desk
 from understudy.routing.endings import nobody
 from understudy.routing.explain import Explanation
+from understudy.spending import BudgetStanding, budget_standing
 from understudy.streaming.stream import ChatStream
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.messages import Select
 from understudy_actors.dispatcher.strategies.base import Strategy
 from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.operation import BUILT_IN
 from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import Result
+from understudy_actors.ledger.account import Scope
 from understudy_actors.provider.messages import Admin
 from understudy_actors.runtime.trace import Listener
 
@@ -163,6 +166,24 @@ class Engine:
     def health(self) -> list[ProviderHealth]:
         """One entry for each endpoint, in configured order."""
         return health_of(self._parts)
+
+    def budgets(self) -> tuple[BudgetStanding, ...]:
+        """Every budget in its current window; empty without any."""
+        purse = self._wiring.purse
+        return () if purse is None else tuple(map(budget_standing, purse.standing()))
+
+    def thaw(self, scope: str = "engine", name: str = "") -> None:
+        """Lend again under the budgets of a scope that an attempt froze by costing too much.
+
+        Raises:
+            InvalidRequest: There is no such budget.
+        """
+        known = {(each.scope, each.name) for each in self.budgets()}
+        if self._wiring.purse is None or (scope, name) not in known:
+            listed = ", ".join(" ".join(each).strip() for each in sorted(known)) or "none"
+            what = f"{scope} {name}".strip()
+            raise InvalidRequest(f"there is no budget of {what}: there is {listed}")
+        self._wiring.purse.thaw(Scope(scope, name))
 
     def explain(self, request_id: str) -> Explanation | None:
         """Why a request was served as it was; None if it is unknown, running or long ago."""

@@ -25,6 +25,7 @@ from understudy_actors.dispatcher.strategies import Strategy
 from understudy_actors.domain import events
 from understudy_actors.domain.errors import ProviderError, provider_error
 from understudy_actors.domain.events import Event
+from understudy_actors.domain.money_events import MoneyCharged, MoneyReserved
 from understudy_actors.provider.endpoint import Endpoint
 from understudy_actors.runtime.ports import Randomness
 
@@ -95,6 +96,8 @@ class Books:
         accepted = Counter(e.request for e in self.of(events.RequestAccepted))
         assert accepted == Counter(e.request for e in self.of(events.RequestOutcome))
         assert all(count == 1 for count in accepted.values())
+        reserved = Counter(e.reservation for e in self.of(MoneyReserved))
+        assert reserved == Counter(e.reservation for e in self.of(MoneyCharged))
         self._nothing_after_the_outcome()
         parts = self.engine._parts
         assert not parts.wiring.flights.permits

@@ -14,6 +14,7 @@ import trio
 import trio.testing
 
 from tests.engine import (
+    test_budgets as budgets,
     test_cancellation as cancellation,
     test_choosing as choosing,
     test_containment as containment,
@@ -39,6 +40,7 @@ SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "failure": ("understudy.routing.attempt:typed", "understudy.routing.attempt:no_reply"),
     "hedging": ("understudy.routing.loop:hedged",),
     "loop": ("understudy.routing.desk:serve",),
+    "purse": ("understudy.spending:Purse",),
     "settlement": ("understudy.routing.attempt:settle",),
     "validate": ("understudy.routing.desk:validate",),
 }
@@ -369,6 +371,62 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "partial(copy_context().run, race.launch, take, after_s)",
         "partial(race.launch, take, after_s)",
         hedging.test_the_second_copy_runs_in_the_context_of_its_request,
+    ),
+    (
+        "loop",
+        "a refused permit keeps the money",
+        "            purse.settle(number, None)\n",
+        "            pass\n",
+        budgets.test_a_provider_that_refuses_gives_the_money_back,
+    ),
+    (
+        "loop",
+        "nothing is ever dispatched",
+        "            purse.dispatched(number)\n",
+        "            pass\n",
+        budgets.test_a_flood_spends_what_the_budget_has_and_not_a_micro_dollar_more,
+    ),
+    (
+        "settlement",
+        "failures are charged",
+        "wiring.purse.settle(permit.attempt, _micro_usd(usd))",
+        "wiring.purse.settle(permit.attempt, None)",
+        budgets.test_a_failure_that_costs_nothing_is_given_back,
+    ),
+    (
+        "settlement",
+        "called off is free",
+        "            usd = None  # nobody",
+        "            usd = 0.0  # nobody",
+        budgets.test_a_flood_spends_what_the_budget_has_and_not_a_micro_dollar_more,
+    ),
+    (
+        "purse",
+        "without a ledger all is free",
+        'return Refusal(error.retry_at, f"the ledger is {error.why}")',
+        "return None",
+        budgets.test_the_books_outlive_the_ledgers_actor,
+    ),
+    (
+        "purse",
+        "an unknown price is nothing",
+        'return "price unknown: set `price` for it to use it under a budget"',
+        "return 0",
+        budgets.test_an_unknown_price_is_refused_under_a_budget,
+    ),
+    (
+        "purse",
+        "what is expected is enough",
+        "flight.output_tokens if not self._strict else",
+        "flight.output_tokens if True else",
+        budgets.test_an_answer_without_a_bound_is_refused_under_a_budget,
+    ),
+    (
+        "purse",
+        "users pay for each other",
+        '"user": request.user,',
+        '"user": "somebody",',
+        budgets.test_each_user_has_a_budget_of_their_own,
     ),
     (
         "validate",

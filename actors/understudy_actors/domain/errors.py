@@ -73,6 +73,13 @@ class OverMaxCost(NoCandidate):
     """Every provider that could serve is dearer than the request's `max_cost_usd`."""
 
 
+class OverBudget(NoCandidate):
+    """The budgets have not enough left for any provider that could serve; nothing was called.
+
+    `retry_at` is when the first of them starts anew.
+    """
+
+
 class AllAttemptsFailed(UnderstudyError):
     """Providers were asked and failed, and nobody is left to ask."""
 

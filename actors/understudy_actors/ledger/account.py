@@ -19,6 +19,10 @@ THRESHOLDS: Final = (50, 80, 100)
 """Percentages of a limit that are told of, once in a window each."""
 
 
+EACH: Final = "*"
+"""The name in a limit that is every scope's of its kind, each on its own."""
+
+
 class Scope(Struct, frozen=True, order=True):
     """Who or what spends: `engine`, or a `provider`, `key`, `user`, `team`, `tag` or `route`."""
 
@@ -133,6 +137,11 @@ class Account:
         if not here and not window.owed:
             del self._open[stamp]
         return self._news(window)
+
+    def blank(self, wall: float) -> bool:
+        """Would a new account stand as this one does?"""
+        window = self.window(wall)
+        return not (self.frozen or window.spent or window.owed or self._open)
 
     def thaw(self) -> None:
         """Lend again, after somebody looked into the breach."""

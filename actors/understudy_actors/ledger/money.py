@@ -16,12 +16,16 @@ on escrow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import attrs
 from msgspec import Struct
 
-from understudy_actors.ledger.account import Account, Alert, Limit, Scope
+from understudy_actors.ledger.account import EACH, Account, Alert, Limit, Scope
 from understudy_actors.ledger.windows import Span, Zone
+
+EACH_MAX: Final = 100_000
+"""Scopes that may have a limit each; beyond, those that spent nothing in their window make room."""
 
 
 class Reserved(Struct, frozen=True):
@@ -84,10 +88,24 @@ class _Loan:
 class Ledger:
     """All limits, and what is reserved under them. It never reads a clock: `wall` comes in."""
 
-    def __init__(self, limits: Iterable[Limit], zone: Zone) -> None:
+    def __init__(self, limits: Iterable[Limit], zone: Zone, *, each_max: int = EACH_MAX) -> None:
+        """Open the books.
+
+        Args:
+            limits: A limit of a scope of its own goes before one of `EACH` of its kind.
+            zone: Where days begin.
+            each_max: How many scopes may have one of the latter.
+        """
+        self._zone = zone
+        self._each_max = each_max
         self._accounts: dict[Scope, list[Account]] = {}
+        self._each: dict[str, list[Limit]] = {}
+        self._made: dict[Scope, None] = {}  # by a limit of `EACH`, in order of their first use
         for limit in limits:
-            self._accounts.setdefault(limit.scope, []).append(Account(limit, zone))
+            if limit.scope.name == EACH:
+                self._each.setdefault(limit.scope.kind, []).append(limit)
+            else:
+                self._accounts.setdefault(limit.scope, []).append(Account(limit, zone))
         self._loans: dict[int, _Loan] = {}
         self._last = 0
 
@@ -98,7 +116,7 @@ class Ledger:
 
     def room(self, scopes: Iterable[Scope], wall: float) -> int | None:
         """The most micro-USD that can be reserved under all of `scopes` now; None: no limit."""
-        rooms = [account.room(wall) for account in self._of(scopes)]
+        rooms = [account.room(wall) for account in self._of(scopes, wall)]
         return min(rooms, default=None)
 
     def reserve(
@@ -114,7 +132,7 @@ class Ledger:
         """
         if amount < 0:
             raise ValueError(f"a reservation needs an amount >= 0 micro-USD, got {amount!r}")
-        accounts = self._of(scopes)
+        accounts = self._of(scopes, wall)
         for account in accounts:
             if (room := account.room(wall)) < amount or account.frozen:
                 return TooDear(account.limit, room, account.resets_at(wall), account.frozen)
@@ -170,5 +188,30 @@ class Ledger:
                 )
         return found
 
-    def _of(self, scopes: Iterable[Scope]) -> list[Account]:
-        return [a for scope in dict.fromkeys(scopes) for a in self._accounts.get(scope, ())]
+    def _of(self, scopes: Iterable[Scope], wall: float) -> list[Account]:
+        found: list[Account] = []
+        for scope in dict.fromkeys(scopes):
+            accounts = self._accounts.get(scope)
+            if accounts is None and scope.kind in self._each:
+                accounts = self._make(scope, wall)
+            found += accounts or ()
+        return found
+
+    def _make(self, scope: Scope, wall: float) -> list[Account]:
+        """Accounts for a scope that is new under a limit of `EACH`."""
+        if len(self._made) >= self._each_max:
+            self._sweep(wall)
+        limits = [Limit(scope, each.period, each.micro_usd) for each in self._each[scope.kind]]
+        accounts = [Account(limit, self._zone) for limit in limits]
+        if len(self._made) >= self._each_max:
+            for account in accounts:
+                account.frozen = True  # nobody may spend what nobody can keep the books of
+            return accounts
+        self._accounts[scope] = accounts
+        self._made[scope] = None
+        return accounts
+
+    def _sweep(self, wall: float) -> None:
+        """Forget the scopes that owe nothing and have spent nothing in their windows."""
+        for scope in [s for s in self._made if all(a.blank(wall) for a in self._accounts[s])]:
+            del self._made[scope], self._accounts[scope]

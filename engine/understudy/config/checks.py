@@ -9,6 +9,7 @@ from understudy.config.kinds import FUNCTION, KINDS, LOCAL
 from understudy.config.provider import ProviderConfig
 from understudy.config.resolve import Kinds, declared_operations, members, models_of
 from understudy.config.schema import Config
+from understudy.zones import IanaZone, UnknownZone
 from understudy_actors.domain.errors import ConfigError
 
 
@@ -36,7 +37,20 @@ def problems(config: Config, *, strategies: Collection[str], kinds: Kinds = KIND
         *_some_provider(config),
         *_providers(config, kinds),
         *_references(config, kinds),
+        *_budgets(config),
     ]
+
+
+def _budgets(config: Config) -> Iterator[BadKey]:
+    try:
+        IanaZone(config.time_zone)
+    except UnknownZone as error:
+        yield BadKey(f"is wrong: {error}", "time_zone")
+    for place, each in enumerate(config.budgets):
+        if each.provider is not None and each.provider not in config.providers:
+            known = ", ".join(sorted(config.providers))
+            fault = bad_value(each.provider, f"one of {known}", config.providers)
+            yield fault.under("provider").under(place).under("budgets")
 
 
 def _strategies(config: Config, known: Collection[str]) -> Iterator[BadKey]:

@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr, replace
 from understudy.config.breaker import BreakerConfig
 from understudy.config.faults import BadKey
 from understudy.config.kinds import FUNCTION, KINDS
+from understudy.config.money import SpendingConfig, SpendingMode
 from understudy.config.provider import ProviderConfig
 from understudy.config.section import Function, Section
 from understudy.config.sections import (
@@ -58,6 +59,10 @@ class Config(Section, frozen=True, kw_only=True):
         stream: Silence within streams.
         hedge: A second copy of a request whose first is silent; off unless written.
         retry: Retries on the same provider.
+        budgets: What may be spent, by scope and calendar window; all that apply must have room.
+        budget_mode: `strict` sets the worst case aside before each attempt and never overspends;
+            `expected` what the attempt is expected to cost, and may.
+        time_zone: Whose days, weeks and months those windows are (an IANA name).
         breaker: When to stop asking a provider, for those that do not say.
         log: Log lines.
         degraded: Operation to the text to answer when all fail.
@@ -81,6 +86,9 @@ class Config(Section, frozen=True, kw_only=True):
     stream: StreamConfig = StreamConfig()
     hedge: HedgeConfig = HedgeConfig(enabled=False)
     retry: RetryConfig = RetryConfig()
+    budgets: tuple[SpendingConfig, ...] = ()
+    budget_mode: SpendingMode = "strict"
+    time_zone: Text = "UTC"
     breaker: BreakerConfig = BreakerConfig()
     log: LogConfig = LogConfig()
     degraded: dict[Name, Text] = field(default_factory=dict)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.domain.errors import (
     AllAttemptsFailed,
     NoCandidate,
+    OverBudget,
     OverMaxCost,
     ProviderError,
     ShuttingDown,
     UnderstudyError,
 )
 from understudy_actors.domain.outcome import POLICY
+
+OVER_BUDGET: Final = "over budget: "
+"""How a candidate's reason begins that only money keeps from serving."""
 
 REASONS_SHOWN = 8
 """Candidates named in a message; all of them stand in `reasons`."""
@@ -23,8 +29,11 @@ def nobody(flight: Flight, decision: Decision, now: float, why: str | None = Non
     request = flight.request
     what = request.operation if request.model is None else f"{request.operation} by {request.model}"
     dear = [r for r in reasons.values() if "max_cost_usd" in r]
+    broke = [r for r in reasons.values() if r.startswith(OVER_BUDGET)]
     kind: type[NoCandidate]
-    if dear and len(dear) == len(decision.left_out):
+    if broke and len(broke) == len(decision.left_out):
+        kind, advice = OverBudget, _until_budget(decision, now)
+    elif dear and len(dear) == len(decision.left_out):
         kind, advice = OverMaxCost, "Raise max_cost_usd, shorten the request, or set max_tokens."
     elif decision.retry_at is not None:
         kind, advice = NoCandidate, f"Try again in {max(0.0, decision.retry_at - now):.1f} s."
@@ -83,6 +92,13 @@ def listed(reasons: dict[str, str]) -> str:
     if len(reasons) > REASONS_SHOWN:
         shown.append(f"and {len(reasons) - REASONS_SHOWN} more")
     return "; ".join(shown)
+
+
+def _until_budget(decision: Decision, now: float) -> str:
+    raise_it = "raise the budget, or set a smaller max_tokens"
+    if decision.retry_at is None:
+        return f"It does not start anew by itself: {raise_it}."
+    return f"It starts anew in {(decision.retry_at - now) / 3600:.1f} h; or {raise_it}."
 
 
 def _after(at: float | None, now: float) -> float | None:

@@ -166,14 +166,7 @@ def _seat(
     for position, candidate in enumerate(ranked):
         timeout_s = _attempt_timeout_s(flight, candidate, now, position + 1 < len(ranked))
         number = wiring.flights.next_attempt()
-        try:
-            answer: Permit | Refusal = wiring.providers[candidate.index].ask_now(
-                Admit(number, candidate.name, timeout_s, flight.id)
-            )
-        except ActorError as error:
-            # A restart that is overdue, since the process stood still, may come at any moment.
-            back_at = None if error.retry_at is None else max(now, error.retry_at)
-            answer = Refusal(back_at, f"its actor is {error.why}")
+        answer = _admit(wiring, flight, candidate, number, timeout_s)
         if isinstance(answer, Permit):
             wiring.flights.permits[number] = answer
             if candidate not in flight.tried:
@@ -187,6 +180,29 @@ def _seat(
         wiring.flights.attempts -= 1  # there was none
         _note_refusal(wiring, flight, decision, candidate, answer, now)
     return None
+
+
+def _admit(
+    wiring: Wiring, flight: Flight, candidate: Candidate, number: int, timeout_s: float
+) -> Permit | Refusal:
+    """Set the money aside, if there are budgets, and ask the provider for a permit."""
+    purse = wiring.purse
+    if purse is not None and (broke := purse.reserve(flight, candidate, number)) is not None:
+        return broke
+    try:
+        answer: Permit | Refusal = wiring.providers[candidate.index].ask_now(
+            Admit(number, candidate.name, timeout_s, flight.id)
+        )
+    except ActorError as error:
+        # A restart that is overdue, since the process stood still, may come at any moment.
+        back_at = None if error.retry_at is None else max(wiring.clock.now(), error.retry_at)
+        answer = Refusal(back_at, f"its actor is {error.why}")
+    if purse is not None:
+        if isinstance(answer, Permit):
+            purse.dispatched(number)
+        else:
+            purse.settle(number, None)
+    return answer
 
 
 def _attempt_timeout_s(flight: Flight, candidate: Candidate, now: float, others: bool) -> float:

@@ -89,6 +89,8 @@ def _settle_success(
     wiring.providers[candidate.index].tell(settled, _RESULTS)
     price = spec.price
     cost = 0.0 if permit.free else None if price is None else cost_usd(price, usage)
+    if wiring.purse is not None:
+        wiring.purse.settle(permit.attempt, None if usage.estimated else _micro_usd(cost))
     started = permit.taken_at
     flight.attempts.append(
         Attempt(
@@ -144,9 +146,18 @@ def _settle_failure(
             cost_usd=_failed_usd(flight, candidate, permit, kind, pace),
         )
     )
+    if wiring.purse is not None:
+        usd = flight.attempts[-1].cost_usd
+        if kind is ErrorClass.CANCELLED and not permit.free:
+            usd = None  # nobody knows what a call costs that was called off
+        wiring.purse.settle(permit.attempt, _micro_usd(usd))
     if wiring.trace.on:
         stated_s = None if error is None else error.retry_after_s
         wiring.trace.emit(_ended(wiring, flight, candidate, permit, stated_s))
+
+
+def _micro_usd(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * 1e6)
 
 
 def _left(flight: Flight) -> str:

@@ -10,6 +10,7 @@ import trio
 
 from understudy.adapters.base import Reply
 from understudy.adapters.local import LocalAdapter
+from understudy.routing.purse import Purse
 from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.request import Request
@@ -75,5 +76,6 @@ class Wiring:
     timers: Timers
     hedge: HedgeRule
     stand_ins: tuple[LocalAdapter, ...] = ()
+    purse: Purse | None = None
     openers: Sequence[Opener] = ()
     refuse_prefill: set[int] = attrs.Factory(set)

@@ -12,6 +12,7 @@ import msgspec
 from understudy.config import LogConfig
 from understudy_actors.domain import events
 from understudy_actors.domain.events import Event
+from understudy_actors.domain.money_events import BoundBreached, BudgetAlert
 from understudy_actors.runtime.trace import Trace
 
 LEVELS: Final = MappingProxyType({"debug": 10, "info": 20, "warning": 30, "error": 40})
@@ -37,6 +38,8 @@ _LEVEL_OF: Final[Mapping[type[Event], str]] = MappingProxyType(
         events.ActorCrashed: "error",
         events.ActorGaveUp: "error",
         events.Contained: "error",
+        BudgetAlert: "warning",
+        BoundBreached: "error",
     }
 )
 """Every other event is for debugging."""

@@ -1,0 +1,55 @@
+"""What happens to money. Amounts are in micro-USD (1e-6 USD)."""
+
+from __future__ import annotations
+
+from understudy_actors.domain.events import Event
+
+
+class MoneyReserved(Event, frozen=True, kw_only=True, tag="money.reserved"):
+    """The worst case of an attempt was set aside under every budget of `scopes`.
+
+    `wall` is the time in Unix seconds, which decides about the window; under `strict` a charge
+    above `micro_usd` is a breach.
+    """
+
+    reservation: int
+    request: str
+    attempt: int
+    scopes: tuple[str, ...]
+    micro_usd: int
+    strict: bool
+    wall: float
+
+
+class MoneyRefused(Event, frozen=True, kw_only=True, tag="money.refused"):
+    """A budget has only `room` left, which is less than the attempt's worst case."""
+
+    request: str
+    budget: str
+    micro_usd: int
+    room: int
+
+
+class MoneyCharged(Event, frozen=True, kw_only=True, tag="money.charged"):
+    """A reservation was settled; `known` is False if the whole was charged for want of a price."""
+
+    reservation: int
+    request: str
+    attempt: int
+    micro_usd: int
+    known: bool
+
+
+class BudgetAlert(Event, frozen=True, kw_only=True, tag="budget.alert"):
+    """Spending passed `percent` of a budget for the first time in its window."""
+
+    budget: str
+    percent: int
+    spent_micro_usd: int
+
+
+class BoundBreached(Event, frozen=True, kw_only=True, tag="budget.breach"):
+    """An attempt cost more than its worst case: its budget lends nothing until thawed."""
+
+    budget: str
+    request: str

@@ -1,0 +1,163 @@
+"""The ledger actor: the one owner of all money, between the providers and those who ask them.
+
+Its books outlive it: a restarted ledger goes on with the very books of the one that crashed. That
+is safe because the books change only after everything that could raise, so that no turn leaves
+them torn; and it is needed, because money that was lent must come home to whoever lent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from understudy_actors.domain.money_events import (
+    BoundBreached,
+    BudgetAlert,
+    MoneyCharged,
+    MoneyRefused,
+    MoneyReserved,
+)
+from understudy_actors.ledger.account import Scope
+from understudy_actors.ledger.money import Charged, Ledger, Reserved, Standing, TooDear
+from understudy_actors.runtime.actor import Context
+
+
+class Reserve(Struct, frozen=True, gc=False):
+    """Set the worst case of one attempt aside, in micro-USD; answers `Reserved` or `TooDear`."""
+
+    scopes: tuple[Scope, ...]
+    amount: int
+    strict: bool
+    request: str
+    attempt: int
+
+
+class Dispatched(Struct, frozen=True, gc=False):
+    """The attempt is on its way."""
+
+    number: int
+
+
+class SettleMoney(Struct, frozen=True, gc=False):
+    """The attempt ended; it cost `actual` micro-USD, or None: nobody knows."""
+
+    number: int
+    actual: int | None
+    request: str
+    attempt: int
+
+
+class Thaw(Struct, frozen=True):
+    """Lend again under the budgets of a scope that a breach froze."""
+
+    scope: Scope
+
+
+class Stand(Struct, frozen=True):
+    """Answers the standing of every budget."""
+
+
+class LedgerActor:
+    """Lends, settles, and tells what that brings about."""
+
+    def __init__(self, context: Context, books: Ledger, poison: object = None) -> None:
+        """Build it.
+
+        Args:
+            context: Clock, trace and the place for snapshots.
+            books: New ones, or those of the last incarnation.
+            poison: The message whose turn took that one down; a settlement is made good.
+        """
+        self._context = context
+        self._books = books
+        self._wall = context.wall
+        self._trace = context.trace
+        self._turns: dict[type, Callable[[Any], Any]] = {
+            Reserve: self._reserve,
+            Dispatched: self._dispatched,
+            SettleMoney: self._settle,
+            Thaw: self._thaw,
+            Stand: self._stand,
+        }
+        context.save(books)
+        if isinstance(poison, SettleMoney):
+            books.settle(poison.number, poison.actual)
+
+    def receive(self, message: Any) -> Any:
+        """One turn."""
+        return self._turns[type(message)](message)
+
+    def _reserve(self, message: Reserve) -> Reserved | TooDear:
+        wall = self._wall()
+        answer = self._books.reserve(message.scopes, message.amount, wall, strict=message.strict)
+        if self._trace.fine:
+            self._tell_answer(message, answer)
+        return answer
+
+    def _dispatched(self, message: Dispatched) -> None:
+        self._books.dispatch(message.number)
+
+    def _settle(self, message: SettleMoney) -> Charged | None:
+        charged = self._books.settle(message.number, message.actual)
+        if charged is not None and self._trace.on:
+            self._tell_charge(message, charged)
+        return charged
+
+    def _thaw(self, message: Thaw) -> None:
+        self._books.thaw(message.scope)
+
+    def _stand(self, _message: Stand) -> Sequence[Standing]:
+        return self._books.standing(self._wall())
+
+    def _tell_answer(self, message: Reserve, answer: Reserved | TooDear) -> None:
+        at_s, scopes = self._context.now(), tuple(map(str, message.scopes))
+        if isinstance(answer, Reserved):
+            self._trace.emit_fine(
+                MoneyReserved(
+                    at_s=at_s,
+                    reservation=answer.number,
+                    request=message.request,
+                    attempt=message.attempt,
+                    scopes=scopes,
+                    micro_usd=answer.amount,
+                    strict=message.strict,
+                    wall=self._wall(),
+                )
+            )
+        else:
+            self._trace.emit_fine(
+                MoneyRefused(
+                    at_s=at_s,
+                    request=message.request,
+                    budget=str(answer.limit),
+                    micro_usd=message.amount,
+                    room=answer.room,
+                )
+            )
+
+    def _tell_charge(self, message: SettleMoney, charged: Charged) -> None:
+        at_s, emit = self._context.now(), self._trace.emit
+        if self._trace.fine:
+            self._trace.emit_fine(
+                MoneyCharged(
+                    at_s=at_s,
+                    reservation=charged.number,
+                    request=message.request,
+                    attempt=message.attempt,
+                    micro_usd=charged.amount,
+                    known=charged.known,
+                )
+            )
+        for limit in charged.frozen:
+            emit(BoundBreached(at_s=at_s, budget=str(limit), request=message.request))
+        for alert in charged.alerts:
+            emit(
+                BudgetAlert(
+                    at_s=at_s,
+                    budget=str(alert.limit),
+                    percent=alert.percent,
+                    spent_micro_usd=alert.spent,
+                )
+            )

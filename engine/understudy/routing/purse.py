@@ -1,0 +1,138 @@
+"""The money of attempts: what each may cost at worst, set aside before it and settled after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from understudy.prices import cost_micro_usd
+from understudy.routing.endings import OVER_BUDGET
+from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.domain.candidate import Candidate, EndpointSpec
+from understudy_actors.domain.request import ChatInput, Request
+from understudy_actors.domain.result import Usage
+from understudy_actors.ledger.account import Scope
+from understudy_actors.ledger.actor import Dispatched, Reserve, SettleMoney, Stand, Thaw
+from understudy_actors.ledger.money import Reserved, Standing, TooDear
+from understudy_actors.provider.gate import Refusal
+from understudy_actors.runtime.actor import Ref
+from understudy_actors.runtime.errors import ActorError
+from understudy_actors.runtime.mailbox import Lane
+from understudy_actors.runtime.ports import Clock
+
+ENGINE = Scope("engine")
+
+
+class Purse:
+    """Borrows from the ledger for attempts, and pays back.
+
+    What is lent is kept here, so that a crash of the ledger's actor forgets none of it.
+    """
+
+    def __init__(
+        self, ledger: Ref, clock: Clock, kinds: Iterable[str], *, strict: bool = True
+    ) -> None:
+        """Make one.
+
+        Args:
+            ledger: The ledger's actor.
+            clock: The engine's.
+            kinds: The kinds of scope that any budget is about; nobody else is named to it.
+            strict: Whether the worst case is set aside, or only what is expected.
+        """
+        self._ledger = ledger
+        self._clock = clock
+        self._kinds = frozenset(kinds)
+        self._strict = strict
+        self._lent: dict[int, tuple[int, str]] = {}
+
+    @property
+    def outstanding(self) -> int:
+        """How many attempts have money set aside for them."""
+        return len(self._lent)
+
+    def reserve(self, flight: Flight, candidate: Candidate, attempt: int) -> Refusal | None:
+        """Set money aside for an attempt; None if there was enough, or nothing is to be kept."""
+        scopes = self._scopes(flight.request, candidate)
+        if not scopes:
+            return None
+        amount = self._amount(flight, candidate)
+        if isinstance(amount, str):
+            return Refusal(None, amount)
+        message = Reserve(scopes, amount, self._strict, flight.id, attempt)
+        try:
+            answer: Reserved | TooDear = self._ledger.ask_now(message)
+        except ActorError as error:  # no ledger, no spending
+            return Refusal(error.retry_at, f"the ledger is {error.why}")
+        if isinstance(answer, TooDear):
+            return self._refusal(answer, amount)
+        self._lent[attempt] = answer.number, flight.id
+        return None
+
+    def dispatched(self, attempt: int) -> None:
+        """The attempt is on its way: from here on it may cost money."""
+        if (lent := self._lent.get(attempt)) is not None:
+            self._ledger.tell(Dispatched(lent[0]), Lane.RESULTS)
+
+    def settle(self, attempt: int, actual: int | None) -> None:
+        """The attempt ended, and cost `actual` micro-USD; None: nobody knows."""
+        if (lent := self._lent.pop(attempt, None)) is not None:
+            number, request = lent
+            self._ledger.tell(SettleMoney(number, actual, request, attempt), Lane.RESULTS)
+
+    def standing(self) -> Sequence[Standing]:
+        """Every budget as it stands now.
+
+        Raises:
+            ActorError: The ledger is down.
+        """
+        found: Sequence[Standing] = self._ledger.ask_now(Stand())
+        return found
+
+    def thaw(self, scope: Scope) -> None:
+        """Lend again under the budgets of a scope that a breach froze."""
+        self._ledger.tell(Thaw(scope), Lane.CONTROL)
+
+    def _scopes(self, request: Request, candidate: Candidate) -> tuple[Scope, ...]:
+        """Who pays for it, as far as any budget is about that."""
+        payers = {
+            "engine": "",
+            "provider": candidate.spec.provider,
+            "user": request.user,
+            "tenant": request.tenant,
+            "operation": request.operation,
+        }
+        return tuple(
+            Scope(kind, name)
+            for kind, name in payers.items()
+            if kind in self._kinds and name is not None
+        )
+
+    def _amount(self, flight: Flight, candidate: Candidate) -> int | str:
+        """What the attempt may cost, in micro-USD; or why nobody can tell."""
+        spec = candidate.spec
+        if candidate.free_left:
+            return 0
+        if spec.price is None:
+            return "price unknown: set `price` for it to use it under a budget"
+        tokens = flight.output_tokens if not self._strict else _most_output(flight.request, spec)
+        if tokens is None:
+            return "no bound on its answer: set max_tokens, or `max_output_tokens` for the model"
+        return cost_micro_usd(spec.price, Usage(flight.input_tokens, tokens))
+
+    def _refusal(self, answer: TooDear, amount: int) -> Refusal:
+        left = f"${answer.room / 1e6:,.6f} left, up to ${amount / 1e6:,.6f} needed"
+        if answer.frozen:
+            left = "stopped, since an attempt cost more than its worst case"
+        retry_at = None
+        if answer.resets_at is not None:
+            retry_at = self._clock.now() + (answer.resets_at - self._clock.wall())
+        return Refusal(retry_at, f"{OVER_BUDGET}{answer.limit} ({left})")
+
+
+def _most_output(request: Request, spec: EndpointSpec) -> int | None:
+    """The most tokens that an answer can have; None if nothing bounds it."""
+    body = request.input
+    if not isinstance(body, ChatInput):
+        return 0
+    bounds = [n for n in (body.max_tokens, spec.max_output_tokens) if n is not None]
+    return min(bounds, default=None)

@@ -1,0 +1,88 @@
+"""Budgets as people see them, and the ledger that keeps them as an engine needs it."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from understudy.config import Config
+from understudy.routing.purse import Purse
+from understudy.zones import IanaZone
+from understudy_actors.ledger.account import Limit
+from understudy_actors.ledger.actor import LedgerActor
+from understudy_actors.ledger.money import Ledger, Standing
+from understudy_actors.runtime.actor import ChildSpec, Start
+from understudy_actors.runtime.ports import Clock
+from understudy_actors.runtime.supervisor import Supervisor
+
+
+class BudgetStanding(Struct, frozen=True, kw_only=True):
+    """One budget in its current window.
+
+    Attributes:
+        budget: Whose and how much, in words.
+        scope, name: `engine`, `provider`, `user`, `tenant` or `operation`, and which one.
+        per: The window: `day`, `week`, `month` or `total`.
+        limit_usd, spent_usd, reserved_usd, left_usd: Money; reserved is what running attempts may
+            still cost.
+        spent_percent: Of the limit.
+        charges: How many attempts cost anything.
+        since, until: The window in Unix seconds; None for `total`.
+        frozen: It lends nothing, since an attempt cost more than its worst case; see
+            `Engine.thaw`.
+    """
+
+    budget: str
+    scope: str
+    name: str
+    per: str
+    limit_usd: float
+    spent_usd: float
+    reserved_usd: float
+    left_usd: float
+    spent_percent: float
+    charges: int
+    since: float | None
+    until: float | None
+    frozen: bool
+
+
+def purse_of(config: Config, supervisor: Supervisor, clock: Clock) -> Purse | None:
+    """Start the ledger if there are budgets, and make the purse that borrows from it."""
+    limits = [each.limit() for each in config.budgets]
+    if not limits:
+        return None
+    ledger = supervisor.spawn(_ledger(limits, IanaZone(config.time_zone)))
+    strict = config.budget_mode == "strict"
+    return Purse(ledger, clock, {each.scope.kind for each in limits}, strict=strict)
+
+
+def _ledger(limits: list[Limit], zone: IanaZone) -> ChildSpec:
+    def start(begin: Start) -> LedgerActor:
+        books = begin.snapshot if begin.snapshot is not None else Ledger(limits, zone)
+        return LedgerActor(begin.context, books, begin.poison)
+
+    return ChildSpec("ledger", start, max_restarts=5, period_s=30.0)
+
+
+def budget_standing(standing: Standing) -> BudgetStanding:
+    """The same for people."""
+    limit = standing.limit
+    left = max(0, limit.micro_usd - standing.spent - standing.reserved)
+    since, until = standing.window.start, standing.window.end
+    return BudgetStanding(
+        budget=str(limit),
+        scope=limit.scope.kind,
+        name=limit.scope.name,
+        per=limit.period.value,
+        limit_usd=limit.micro_usd / 1e6,
+        spent_usd=standing.spent / 1e6,
+        reserved_usd=standing.reserved / 1e6,
+        left_usd=0.0 if standing.frozen else left / 1e6,
+        spent_percent=round(standing.percent, 2),
+        charges=standing.charges,
+        since=since if math.isfinite(since) else None,
+        until=until if math.isfinite(until) else None,
+        frozen=standing.frozen,
+    )
