@@ -49,6 +49,7 @@ class JumpClock(trio.abc.Clock):
 
     Attributes:
         watch: Told of every dead end.
+        held: Somebody is ready and was held back, so time stands still.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class JumpClock(trio.abc.Clock):
                 "and ties would be missed: take one like 2**-7 (7.8 ms), or 0 for none"
             )
         self.watch = watch or Watch()
+        self.held = False
         self._now_s = 0.0
         self._quantum_s = quantum_s
         self._exact_up_to_s = quantum_s * 2.0**52  # beyond it, every float lies on the grid
@@ -81,6 +83,8 @@ class JumpClock(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Move to the next thing due. Called by trio when no task is ready."""
+        if self.held:
+            return 0.0
         heap = self._heap
         while heap and heap[0][2].callback is None:
             heapq.heappop(heap)

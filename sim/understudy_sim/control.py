@@ -3,6 +3,9 @@
 trio gives each ready task exactly one step per pass, so permutations of these batches are just the
 schedules that trio can really produce. A batch of one is no choice; the others are *contests*,
 numbered from 0. A policy decides every contest by its number, the batch and the seed.
+
+Only `stress` goes further: it steps one task and holds the others back, which trio does not do
+today, and any scheduler may do tomorrow. What it finds is a mistake to be, not one that is.
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ from understudy_sim.clock import JumpClock
 
 Task: TypeAlias = trio.lowlevel.Task
 Deviations: TypeAlias = Mapping[int, tuple[int, ...]]
-"""Contests that were not decided by age: number of the contest to positions in order of steps."""
-PolicyName: TypeAlias = Literal["fifo", "shuffle", "pct"]
+"""Contests that were not decided by age: number of the contest to positions in order of steps; one
+position alone if the other tasks were held back."""
+PolicyName: TypeAlias = Literal["fifo", "shuffle", "pct", "stress"]
 
 PCT_DEPTH: Final = 3
-"""Ordering constraints of the deepest bug that `FairPct` is made to find."""
+"""Ordering constraints of the deepest bug that `FairPct` and `Stress` are made to find."""
 PCT_WINDOW: Final = 512
-"""Contests among which `FairPct` spreads its changes of priority."""
+"""Contests among which they spread their changes of priority."""
+_FIRST_WINDOW: Final = 16
 _SMALL: Final = 256  # up to here, four choices from 64 bits are uneven by less than 2**-32
 _LOG_BYTES: Final = 1 << 16
 
@@ -34,12 +39,17 @@ _LOG_BYTES: Final = 1 << 16
 class Policy(Protocol):
     """Decides contests.
 
-    Law: the answer is a permutation of `range(len(tasks))` and depends on nothing but the seed,
-    the number of the contest, how many tasks there are, and which of them were seen before.
+    Law: the answer is a permutation of `range(len(tasks))`, or one of these positions alone, and
+    depends on nothing but the seed, the number of the contest, how many tasks there are, and which
+    of them were seen before.
     """
 
     def arrange(self, contest: int, tasks: Sequence[Task]) -> Sequence[int]:
-        """Positions in `tasks` (sorted from old to young), in the order in which they step."""
+        """Positions in the order in which they step.
+
+        One alone: the others are held back, and stand in the next contest with whoever is ready
+        by then. `tasks` are those held back, then the others from old to young.
+        """
         ...
 
 
@@ -90,8 +100,8 @@ class FairPct:
 
     def arrange(self, contest: int, tasks: Sequence[Task]) -> Sequence[int]:
         """By priority; at a change, the first falls behind everybody for good."""
-        if contest % PCT_WINDOW == 0:
-            self._changes = self._next_changes(contest)
+        if window := self._window(contest):
+            self._changes = self._next_changes(contest, window)
         ranks = [self._rank(task) for task in tasks]
         if contest in self._changes:
             first = max(range(len(tasks)), key=ranks.__getitem__)
@@ -106,11 +116,33 @@ class FairPct:
             self._seen += 1
         return rank
 
-    def _next_changes(self, contest: int) -> frozenset[int]:
+    def _window(self, contest: int) -> int:
+        """The length of the window of changes that begins with this contest, if one does."""
+        return 0 if contest % PCT_WINDOW else PCT_WINDOW
+
+    def _next_changes(self, contest: int, window: int) -> frozenset[int]:
         return frozenset(
-            contest + self._bits(f"schedule/change/{contest}", n) % PCT_WINDOW
+            contest + self._bits(f"schedule/change/{contest}", n) % window
             for n in range(self._depth - 1)
         )
+
+
+class Stress(FairPct):
+    """PCT as it was published: only the task of the highest priority steps, over and over.
+
+    One task can take many steps while another that is ready takes none. Windows of changes begin
+    small and double, so that a change is as likely near the start of a short run as of a long one.
+    """
+
+    def arrange(self, contest: int, tasks: Sequence[Task]) -> Sequence[int]:
+        """The one that steps."""
+        return super().arrange(contest, tasks)[:1]
+
+    def _window(self, contest: int) -> int:
+        if contest == 0:
+            return _FIRST_WINDOW
+        doubles = contest < PCT_WINDOW and contest >= _FIRST_WINDOW and contest.bit_count() == 1
+        return contest if doubles else super()._window(contest)
 
 
 class Replay:
@@ -125,10 +157,10 @@ class Replay:
         """Take what `Simulation.deviations` recorded, or a part of it.
 
         Raises:
-            ValueError: An entry is no permutation.
+            ValueError: An entry is neither a permutation nor one position.
         """
         for contest, order in deviations.items():
-            if sorted(order) != list(range(len(order))):
+            if len(order) != 1 and sorted(order) != list(range(len(order))):
                 raise ValueError(
                     f"contest {contest}: {list(order)} is no permutation of 0 to "
                     f"{len(order) - 1}: each position must occur once"
@@ -139,10 +171,14 @@ class Replay:
     def arrange(self, contest: int, tasks: Sequence[Task]) -> Sequence[int]:
         """What was recorded for this contest, if it fits."""
         order = self._deviations.get(contest)
-        if order is None or len(order) != len(tasks):
+        if order is None or not _fits(order, len(tasks)):
             self.misfits += order is not None
             return range(len(tasks))
         return order
+
+
+def _fits(order: Sequence[int], count: int) -> bool:
+    return order[0] < count if len(order) == 1 else len(order) == count
 
 
 def policy_for(policy: PolicyName | Policy, randomness: Randomness) -> Policy:
@@ -157,6 +193,7 @@ def policy_for(policy: PolicyName | Policy, randomness: Randomness) -> Policy:
         "fifo": Fifo,
         "shuffle": lambda: Shuffle(randomness),
         "pct": lambda: FairPct(randomness),
+        "stress": lambda: Stress(randomness),
     }
     if policy not in makers:
         raise ValueError(f"no schedule policy {policy!r}: choose one of {', '.join(makers)}")
@@ -177,26 +214,31 @@ class Schedule:
         self._policy = policy
         self._clock = clock
         self._record = record
+        self._held: list[Task] = []
         self._hash = blake2b(digest_size=16)
         self._log = bytearray()
 
     def __call__(self, batch: list[Task]) -> None:
         """Put a batch, sorted by age, into the reverse of its order of steps."""
+        if self._held:
+            batch[:0] = self._held
+            self._held, self._clock.held = [], False
         count = len(batch)
-        self._clock.watch.stepped(count, self._clock.current_time())
-        if count == 1:
-            return
-        if count:
+        if count > 1:
             self._decide(batch, count)
+        self._clock.watch.stepped(len(batch), self._clock.current_time())
 
     def _decide(self, batch: list[Task], count: int) -> None:
         order = self._policy.arrange(self.contests, batch)
         self._log += bytes((count, *order)) if count < _SMALL else array("I", (0, count, *order))
         if len(self._log) > _LOG_BYTES:
             self._flush()
-        if self._record and any(map(int.__ne__, order, range(count))):
+        if self._record and (len(order) < count or any(map(int.__ne__, order, range(count)))):
             self.deviations[self.contests] = tuple(order)
         self.contests += 1
+        if len(order) < count:
+            self._held = [task for at, task in enumerate(batch) if at != order[0]]
+            self._clock.held = True
         batch[:] = [batch[position] for position in reversed(order)]
 
     def _flush(self) -> None:

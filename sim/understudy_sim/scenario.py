@@ -61,7 +61,8 @@ class Scheduling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """How tasks that could run at the same moment are ordered.
 
     Attributes:
-        policy: `fifo` as they came; `shuffle` and `pct` draw from the seed.
+        policy: `fifo` as they came; `shuffle` and `pct` draw from the seed, as does `stress`, which
+            lets one task run ahead of others as trio does not do today.
         quantum_s: Times are rounded up to multiples of it, so that there are such moments; 0 for
             exact times. Powers of two are exact.
         replies_first: Whether an answer beats a time limit that ends at the same moment.

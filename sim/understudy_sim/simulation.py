@@ -62,7 +62,8 @@ def simulate(
     Args:
         main: The program. Sockets, threads, processes and files to write are forbidden to it.
         seed: 0 to 2**64 - 1.
-        policy: The order of tasks that are ready together: `fifo`, `shuffle`, `pct`, or a policy.
+        policy: The order of tasks that are ready together: `fifo`, `shuffle`, `pct`, `stress`, or a
+            policy.
         quantum: Time lands on multiples of this only, in seconds: 0, or a power of two.
         replies_first: On a tie, a reply beats a timeout.
         horizon_s: Virtual seconds after which the program is cancelled; None for no end.

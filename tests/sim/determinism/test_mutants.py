@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from types import ModuleType
 
 import pytest
@@ -77,6 +78,15 @@ def policies_keep_their_law(module: ModuleType) -> None:
     shuffle = module.Shuffle(Randomness(1))
     assert [list(shuffle.arrange(contest, tasks)) for contest in range(6)][5] == late
     assert list(module.Replay({0: (2, 0, 1)}).arrange(0, tasks[:3])) == [2, 0, 1]
+    fair, alone = module.FairPct(Randomness(1)), module.Stress(Randomness(1))
+    assert list(alone.arrange(0, tasks)) == list(fair.arrange(0, tasks))[:1]
+    ahead = [alone.arrange(contest, tasks)[0] for contest in range(1, 600)]
+    changes = [at for at, (one, other) in enumerate(pairwise(ahead), 2) if one != other]
+    for start, end in ((2, 16), (16, 32), (32, 64), (64, 128), (128, 256), (256, 512)):
+        assert 0 < sum(start <= at < end for at in changes) <= 2
+    gone = module.Replay({0: (3,)})
+    assert (list(gone.arrange(0, tasks[:3])), gone.misfits) == ([0, 1, 2], 1)
+    assert list(module.Replay({0: (2,)}).arrange(0, tasks[:3])) == [2]
     short = module.Replay({0: (1, 0)})
     assert (list(short.arrange(0, tasks[:3])), short.misfits) == ([0, 1, 2], 1)
 
@@ -122,7 +132,10 @@ IN_CONTROL = faults(
     ("shuffles nothing", "range(len(order) - 1, 0, -1)", "()"),
     ("ranks by age", "key=ranks.__getitem__, reverse=True", "key=int"),
     ("never changes", "if contest in self._changes", "if False"),
-    ("replays what does not fit", "or len(order) != len(tasks)", ""),
+    ("replays what does not fit", "or not _fits(order, len(tasks))", ""),
+    ("replays who is not there", "order[0] < count if", "True if"),
+    ("stress is fair", ".arrange(contest, tasks)[:1]", ".arrange(contest, tasks)"),
+    ("stress steps the last", ".arrange(contest, tasks)[:1]", ".arrange(contest, tasks)[-1:]"),
     ("counts no misfit", "self.misfits += order is not None", "pass"),
 )
 IN_DIGEST = faults(
