@@ -30,7 +30,11 @@ _ROUNDING: Final = 1e-6
 
 
 class RetryTokens(Watch):
-    """Part of S12. A bucket that starts full, and then holds what was told to be left of it."""
+    """Part of S12. A bucket that starts full, and then holds what was told to be left of it.
+
+    A request pays in with its first decision. That is told a little later, or much later if it
+    waited for the dispatcher meanwhile: whoever is undecided may have paid in already.
+    """
 
     name = "S12"
     claim = "retries on the same endpoint stay within 20 + 0.2 · accepted + 0.2 · seconds"
@@ -40,8 +44,10 @@ class RetryTokens(Watch):
         self._tokens = rules.budget_cap
         self._as_of: float | None = None
         self._paid: dict[str, int] = {}
+        self._undecided: set[str] = set()
         self.hears = {
             RequestAccepted: self._accepted,
+            Decided: self._decided,
             RetryToken: self._token,
             RetryScheduled: self._scheduled,
             RequestOutcome: self._ended,
@@ -49,7 +55,15 @@ class RetryTokens(Watch):
         }
 
     def _accepted(self, seq: int, event: RequestAccepted) -> None:  # noqa: ARG002
-        self._tokens = min(self.rules.budget_cap, self._tokens + self.rules.budget_ratio)
+        self._undecided.add(event.request)
+
+    def _decided(self, seq: int, event: Decided) -> None:  # noqa: ARG002
+        self._pays_in(event.request)
+
+    def _pays_in(self, request: str) -> None:
+        if request in self._undecided:
+            self._undecided.discard(request)
+            self._tokens = min(self.rules.budget_cap, self._tokens + self.rules.budget_ratio)
 
     def _token(self, seq: int, event: RetryToken) -> Violation | None:
         rules, now = self.rules, event.at_s
@@ -59,7 +73,8 @@ class RetryTokens(Watch):
         self._as_of = now
         self._paid[event.request] = self._paid.get(event.request, 0) + 1
         self._tokens -= 1.0
-        if -_ROUNDING <= event.left <= self._tokens + _ROUNDING:
+        pending = len(self._undecided) * rules.budget_ratio
+        if -_ROUNDING <= event.left <= self._tokens + pending + _ROUNDING:
             self._tokens = event.left
             return None
         self._tokens = 0.0
@@ -78,6 +93,7 @@ class RetryTokens(Watch):
         return self.broken("unpaid", said, (seq, event))
 
     def _ended(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
+        self._pays_in(event.request)  # it may have, before its caller left
         if self._paid:
             self._paid.pop(event.request, None)
 

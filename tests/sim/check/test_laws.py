@@ -419,6 +419,19 @@ CASES = [
     ),
     Case(
         RetryTokens,
+        "a budget that must have been empty",
+        lambda t: t.token(left=9.0).accept().decide("p/m").decide("p/m").token(left=8.4),
+        lambda t: t.token(left=9.0).accept().decide("p/m").decide("p/m").token(left=8.2),
+    ),
+    Case(
+        RetryTokens,
+        "a budget that must have been empty",
+        lambda t: t.accept("r").accept("s").restart("dispatcher").token(left=9.0).token(left=8.6),
+        lambda t: t.accept("r").accept("s").restart("dispatcher").token(left=9.0).token(left=8.4)
+        .decide("p/m").token(left=7.4),  # those who waited pay in when they are decided
+    ),
+    Case(
+        RetryTokens,
         "without a token of the budget",
         lambda t: t.pause(),
         lambda t: t.token().pause().queue(),

@@ -107,6 +107,8 @@ MUTANTS = [
         "if provider_of(scope) == name:\n                self._start_anew",
         "if False:\n                self._start_anew",
     ),
+    planted("every decision pays in", "budget", "self._undecided.discard(request)", "pass"),
+    planted("who waits has not paid in", "budget", "len(self._undecided) *", "0 *"),
     planted("turns may overlap", "turns", "event.began < last[1].ended", "False"),
     planted("work may come first", "turns", "event.sent >= work[1].began", "True"),
     planted("work never comes first", "turns", "past.urgent < OVERTAKINGS", "True"),
