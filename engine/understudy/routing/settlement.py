@@ -148,8 +148,9 @@ def _settle_failure(
     )
     if wiring.purse is not None:
         usd = flight.attempts[-1].cost_usd
-        if kind is ErrorClass.CANCELLED and not permit.free:
-            usd = None  # nobody knows what a call costs that was called off
+        partial = pace is not None and pace.usage is not None
+        if (partial or kind is ErrorClass.CANCELLED) and not permit.free:
+            usd = None  # nobody knows what an answer costs that broke off or was called off
         wiring.purse.settle(permit.attempt, _micro_usd(usd))
     if wiring.trace.on:
         stated_s = None if error is None else error.retry_after_s
