@@ -25,7 +25,7 @@ bench: $(STAMP)           ## cost of a routed call over the bare call
 	$(BIN)/python -m benchmarks.overhead
 
 mutants: $(STAMP)         ## hunt every planted fault; prints which checker finds it, and how soon
-	$(BIN)/python -m tests.mutants --shrink
+	$(BIN)/python -m tests.mutants
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

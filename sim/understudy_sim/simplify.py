@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -23,6 +24,7 @@ SIMPLER: Final = ("status", "refuse", "hang", "reset")
 WORLD: Final = ("clock_jump", "pause", "leave", "crash")
 _INTERVAL: Final = ("kind", "from", "until", "selector", "share")
 _ROUND: Final = (0, 1, 2)  # digits after the point
+_QUICK: Final = {"trip_after": 1, "close_after": 1}
 
 
 @attrs.frozen
@@ -50,6 +52,8 @@ def steps() -> Sequence[Step]:
         Step("clients", parts=_places("clients"), without=_less("clients")),
         Step("requests", parts=_requests, without=_without_requests),
         Step("providers", parts=_providers, without=_without_providers),
+        Step("thresholds", variants=_quicker),
+        Step("counts", variants=_fewer),
         Step("schedule", variants=_calmer),
         Step("settings", parts=_settings, without=_without_settings),
         Step("looks", parts=_looks, without=_without_looks),
@@ -145,6 +149,59 @@ def _without_providers(document: Document, names: Sequence[Part]) -> Document | 
     return _changed(document, drop)
 
 
+def _quicker(document: Document, _run: Run | None) -> Iterator[Document]:
+    """Breakers that one failure opens and one success closes: they need the fewest requests."""
+    engine = document.get("engine", {})
+    providers = engine.get("providers", {})
+    tables = [engine, *(each for each in providers.values() if "breaker" in each)]
+    if all(_QUICK.items() <= _table(each.get("breaker")).items() for each in tables):
+        return
+
+    def hurry(other: Document) -> None:
+        for table in [
+            other.setdefault("engine", {}),
+            *other["engine"].get("providers", {}).values(),
+        ]:
+            if table is other["engine"] or "breaker" in table:
+                table["breaker"] = {**_table(table.get("breaker")), **_QUICK}
+
+    yield _changed(document, hurry)
+
+
+def _table(breaker: object) -> dict[str, Any]:
+    """A breaker's table; one that stands for a preset is written out."""
+    if isinstance(breaker, dict):
+        return breaker
+    return {"preset": breaker or "default"}
+
+
+def _fewer(document: Document, _run: Run | None) -> Iterator[Document]:
+    """Smaller whole numbers in the engine's configuration and the providers' limits."""
+    for key in ("engine", "fleet"):
+        for path, number in _counts(document.get(key, {}), (key,)):
+            for less in dict.fromkeys((1, number // 2)):
+                if 1 <= less < number:
+                    yield _changed(document, partial(_put, path=path, value=less))
+
+
+def _counts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], int]]:
+    if type(value) is int:
+        yield path, value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _counts(each, (*path, key))
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _counts(each, (*path, place))
+
+
+def _put(root: Any, path: tuple[Any, ...], value: object) -> None:
+    *way, last = path
+    for step in way:
+        root = root[step]
+    root[last] = value
+
+
 def _calmer(document: Document, _run: Run | None) -> Iterator[Document]:
     schedule = document.get("schedule", {})
     for keys in (tuple(schedule), *((key,) for key in schedule)):
@@ -238,7 +295,7 @@ def _arrivals(document: Document, run: Run | None) -> Iterator[Document]:
         kind = client["arrivals"]["kind"]
         over = [at for at in client["arrivals"].get("at", ()) if at >= document["horizon"]]
         exact = kind == "recorded" and "without" not in client and not over
-        if run is None or kind == "users" or exact:
+        if run is None or exact:
             continue
         times = [
             each.arrived_at - client.get("from", 0.0)

@@ -39,12 +39,13 @@ SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "explain": ("understudy.assembly:Records",),
     "failure": ("understudy.routing.attempt:typed", "understudy.routing.attempt:no_reply"),
     "hedging": ("understudy.routing.loop:hedged",),
+    "understudy.inspection": ("understudy.engine:check_all",),
     "loop": ("understudy.routing.desk:serve",),
     "purse": ("understudy.spending:Purse",),
     "settlement": ("understudy.routing.attempt:settle",),
     "validate": ("understudy.routing.desk:validate",),
 }
-"""Where each module's functions are called from."""
+"""Where each module's functions are called from; one without a dot is of `understudy.routing`."""
 
 
 def _cancelling(world: str) -> Test:
@@ -309,6 +310,13 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         _refusing_lists,
     ),
     (
+        "understudy.inspection",
+        "disabled ones are checked",
+        "            if provider.enabled:\n",
+        "            if True:\n",
+        verbs.test_a_disabled_provider_is_left_alone_by_health_checks,
+    ),
+    (
         "hedging",
         "an error wins the race",
         "            self._failed.append((seat, answer))\n",
@@ -457,7 +465,8 @@ def test_a_planted_fault_is_noticed(
     module: str, fault: str, old: str, new: str, test: Test, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not _noticed(test), "the test fails without any fault"
-    faulty = Mutant(fault.replace("'", ""), f"understudy.routing.{module}", old, new).plant()
+    full = module if "." in module else f"understudy.routing.{module}"
+    faulty = Mutant(fault.replace("'", ""), full, old, new).plant()
     for seam in SEAMS[module]:
         caller, name = seam.split(":")
         monkeypatch.setattr(importlib.import_module(caller), name, getattr(faulty, name))

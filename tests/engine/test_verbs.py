@@ -342,3 +342,26 @@ async def test_health_checks_find_a_provider_that_is_down_and_that_is_back() -> 
         health = engine.health()[0]
         assert (health.healthy, health.breaker, health.last_check_ok) == (True, "closed", True)
         assert [e.ok for e in books.of(events.HealthChecked)][:4] == [False, False, False, True]
+
+
+async def test_a_disabled_provider_is_left_alone_by_health_checks() -> None:
+    asked: list[str] = []
+
+    def answer(provider: str, request: HttpRequest) -> HttpResponse:
+        asked.append(provider)
+        return HttpResponse(200, {}, b'{"data":[]}')
+
+    provider = {
+        "kind": "openai-compatible",
+        "base_url": "http://test/v1",
+        "models": ["m"],
+        "health_check": {"interval": "10s"},
+    }
+    config = {"providers": {"used": provider, "unused": {**provider, "enabled": False}}}
+    async with house(config, transport=Wire(answer)) as (engine, books):
+        await engine.check()
+        assert asked == ["used"]
+        await trio.sleep(35)
+        assert asked == ["used"] * 4
+        assert {each.provider for each in books.of(events.HealthChecked)} == {"used"}
+        assert [each.last_check_ok for each in engine.health()] == [True, None]

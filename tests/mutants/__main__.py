@@ -1,6 +1,8 @@
-"""Hunts every planted fault and prints the table: `python -m tests.mutants [--seeds N] [--only S]`.
+"""Hunts every planted fault and prints the table.
 
-Ends with 1 if one was not found.
+    python -m tests.mutants [--documents N] [--seconds S] [--jobs N] [--only TEXT] [--write FILE]
+
+Ends with 1 if one was not found, or not shrunk to at most 5 requests and 2 faults.
 """
 
 from __future__ import annotations
@@ -13,10 +15,18 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.mutants.harness import Catch, Order, Planted, healthy, hunt
 from tests.mutants.plants import PLANTS
+from tests.mutants.table import Row, markdown, summary, within
+
+PROGRESS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+)
 
 
 def hunted(mutant: Planted, order: Order) -> Catch:
@@ -25,45 +35,58 @@ def hunted(mutant: Planted, order: Order) -> Catch:
         try:
             return hunt(mutant, Path(folder), order)
         except RuntimeError as error:  # the others are hunted all the same
-            return Catch(0, None, str(error)[-300:])
+            return Catch(0, "", None, str(error)[-300:])
 
 
-def main(seeds: int, jobs: int, only: str, shrink: bool) -> int:
-    """Hunt, print, and count what was missed."""
-    console = Console(width=None if sys.stdout.isatty() else 160)
+def known_complaints(documents: int, console: Console) -> tuple[int, ...]:
+    """Documents that break a law without any fault; each is told."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        known = healthy(Path(folder), seeds)
-    for each in known:
-        console.print(f"without any fault seed {each.seeds} breaks {each.monitor}: {each.sentence}")
-    order = Order(seeds, tuple(each.seeds for each in known), shrink)
-    chosen = [each for each in PLANTS if only in each.name]
-    table = Table(title="planted faults")
-    for column in ("fault", "in", "seeds", "found by", "shrunk to", "what it said"):
-        table.add_column(column, overflow="fold")
-    missed = 0
-    with ThreadPoolExecutor(jobs) as pool:
-        for mutant, catch in zip(
-            chosen, pool.map(partial(hunted, order=order), chosen), strict=True
-        ):
-            missed += catch.monitor is None
-            found = catch.monitor or "NOT FOUND"
-            where = mutant.module.rpartition(".")[2]
-            table.add_row(
-                mutant.name, where, str(catch.seeds), found, catch.size or "", catch.sentence[:90]
-            )
-            console.print(
-                f"{mutant.name}: {found} after {catch.seeds}", style="dim", highlight=False
-            )
-    console.print(table)
-    console.print(f"{len(chosen) - missed} of {len(chosen)} found within {seeds} seeds")
-    return 1 if missed else 0
+        found = healthy(Path(folder), documents)
+    for each in found:
+        console.print(f"without any fault {each.world} breaks {each.monitor}: {each.sentence}")
+    return tuple(each.documents for each in found)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Hunt, print, and count what was missed."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    skip = known_complaints(min(options.documents, options.checked), console)
+    order = Order(options.documents, skip, options.shrink, seconds=options.seconds)
+    chosen = [each for each in PLANTS if options.only in each.name]
+    rows: list[Row] = []
+    with Progress(*PROGRESS, console=console) as bar, ThreadPoolExecutor(options.jobs) as pool:
+        task = bar.add_task("hunting", total=len(chosen))
+        hunts = pool.map(partial(hunted, order=order), chosen)
+        for mutant, catch in zip(chosen, hunts, strict=True):
+            rows.append(row := Row(mutant, catch))
+            bar.update(task, advance=1, description=f"{mutant.name}: {row.found}")
+            if not console.is_terminal:
+                line = f"{mutant.name}: {row.found} after {catch.documents} {row.size}"
+                console.print(line, highlight=False)
+    text = markdown(rows, order)
+    if options.write is not None:
+        options.write.write_text(text)
+    else:
+        console.print(text, markup=False, highlight=False)
+    console.print(summary(rows))
+    small = all(within(each.catch) for each in rows) if options.shrink else True
+    return 0 if small and all(each.catch.monitor for each in rows) else 1
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--documents", type=int, default=3000, help="to try for each fault")
+    parser.add_argument("--seconds", type=float, default=120.0, help="to hunt each fault")
+    parser.add_argument("--checked", type=int, default=150, help="run without a fault first")
+    parser.add_argument("--jobs", type=int, default=2, help="hunts at the same time")
+    parser.add_argument("--only", default="", help="faults whose name holds this")
+    parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="find only")
+    parser.add_argument("--write", type=Path, help="write the table there, as Markdown")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=150, help="documents to try for each fault")
-    parser.add_argument("--jobs", type=int, default=2, help="hunts at the same time")
-    parser.add_argument("--only", default="", help="faults whose name holds this")
-    parser.add_argument("--shrink", action="store_true", help="shrink what is found")
-    options = parser.parse_args()
-    sys.exit(main(options.seeds, options.jobs, options.only, options.shrink))
+    sys.exit(main(parsed()))

@@ -62,41 +62,45 @@ class Catch(msgspec.Struct, frozen=True):
     """What the hunt came to.
 
     Attributes:
-        seeds: How many documents were run, the one that found it included.
-        monitor: The law that was broken, such as `S3`; `raised` for an exception; None: not found.
+        documents: How many were run, the one that found it included.
+        world: The name of that one; empty if none did.
+        monitor: The law that was broken, such as `S3`; `run` for an exception; None: not found.
         sentence: How.
-        size: The shrunk document, such as `2 requests, 1 fault`; None if it was not shrunk.
+        size: Requests and faults of the shrunk document; None if it was not shrunk.
     """
 
-    seeds: int
+    documents: int
+    world: str = ""
     monitor: str | None = None
     sentence: str = ""
-    size: str | None = None
+    size: tuple[int, int] | None = None
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the hunter is to do: try `seeds` documents but for those in `skip`.
+    """What the hunter is to do: run `documents` documents but for those in `skip`.
 
-    `healthy` asks what is found although nothing is planted.
+    No document begins after so many `seconds`. `healthy` asks what is found although nothing is
+    planted.
     """
 
-    seeds: int
+    documents: int
     skip: tuple[int, ...] = ()
     shrink: bool = False
     healthy: bool = False
+    seconds: float = 1e9
 
 
 def hunt(mutant: Planted, folder: Path, order: Order) -> Catch:
-    """Plant `mutant` in a copy in `folder`, and run seeds there until a checker complains."""
+    """Plant `mutant` in a copy in `folder`, and run documents there until a checker complains."""
     _copy(folder)
     (folder / mutant.path).write_text(mutant.source())
     return msgspec.json.decode(_run(folder, order, mutant.name), type=Catch)
 
 
-def healthy(folder: Path, seeds: int) -> list[Catch]:
+def healthy(folder: Path, documents: int) -> list[Catch]:
     """What the checkers say of a copy without a fault."""
     _copy(folder)
-    found = _run(folder, Order(seeds, healthy=True), "nothing")
+    found = _run(folder, Order(documents, healthy=True), "nothing")
     return msgspec.json.decode(found, type=list[Catch])
 
 

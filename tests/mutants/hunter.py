@@ -7,35 +7,26 @@ from typing import Final
 
 import msgspec
 
+from tests.mutants.documents import document
 from tests.mutants.harness import Catch, Order
 from understudy.adapters.anthropic import AnthropicAdapter
 from understudy.adapters.openai import OpenAIAdapter
+from understudy.ports import SystemClock
 from understudy_actors.dispatcher.strategies import BUILT_IN
 from understudy_sim.check import Violation
 from understudy_sim.examine import Lab, examine
-from understudy_sim.generate import generate
-from understudy_sim.scenario import Scenario, load, names
+from understudy_sim.scenario import Scenario
 from understudy_sim.shrink import shrink
 from understudy_sim.testing import EVERY, LawBroken, verify_adapter, verify_strategy
 
 THE_LAB: Final = Lab(monitors=EVERY)
-SHRINK_RUNS: Final = 200
-LIBRARY_EVERY: Final = 10
-"""One document in so many is a scenario of the library, which is larger than the drawn ones."""
+SHRINK_RUNS: Final = 400
 SHARES: Final = {"weighted": "weight", "random": "weight", "round_robin": "equal"}
 
 
-def document(seed: int) -> Scenario:
-    """The scenario of a seed."""
-    if seed % LIBRARY_EVERY:
-        return generate(seed)
-    known = names()
-    return msgspec.structs.replace(load(known[seed // LIBRARY_EVERY % len(known)]), seed=seed)
-
-
-def complaint(scenario: Scenario) -> Violation | None:
-    """The first law that a run of `scenario` breaks."""
-    return next(iter(examine(scenario, THE_LAB).violations), None)
+def complaints(scenario: Scenario) -> tuple[Violation, ...]:
+    """The laws that a run of `scenario` breaks, the first broken first."""
+    return examine(scenario, THE_LAB).violations
 
 
 def by_kit() -> tuple[str, str] | None:
@@ -50,35 +41,41 @@ def by_kit() -> tuple[str, str] | None:
     return None
 
 
-def shrunk(scenario: Scenario, found: Violation) -> str:
-    """How small a document breaks the same law in the same way."""
-    requests, faults = shrink(scenario, found.signature, lab=THE_LAB, runs_max=SHRINK_RUNS).after
-    return f"{requests} requests, {faults} faults"
+def shrunk(scenario: Scenario, found: Violation) -> tuple[int, int]:
+    """Requests and faults of a small document that breaks the same law in the same way."""
+    return shrink(scenario, found.signature, lab=THE_LAB, runs_max=SHRINK_RUNS).after
 
 
-def main(seeds: int, skip: set[int], smaller: bool) -> Catch:
-    """Run drawn documents until one complains; the kit has the last word."""
-    for seed in range(1, seeds + 1):
-        if seed in skip:
+def main(order: Order) -> Catch:
+    """Run one document after the other until one complains; the kit has the last word."""
+    clock, tried = SystemClock(), 0
+    until = clock.wall() + order.seconds
+    for number in range(1, order.documents + 1):
+        if number in order.skip:
             continue
-        scenario = document(seed)
-        if (found := complaint(scenario)) is not None:
-            size = shrunk(scenario, found) if smaller else None
-            return Catch(seed, found.monitor, found.sentence, size)
+        if clock.wall() > until:
+            break
+        scenario, tried = document(number), number
+        if found := complaints(scenario):
+            first = found[0]
+            size = shrunk(scenario, first) if order.shrink else None
+            return Catch(tried, scenario.name, first.monitor, first.sentence, size)
     if (broken := by_kit()) is not None:
-        return Catch(seeds, *broken)
-    return Catch(seeds)
+        return Catch(tried, "the verification kit", *broken)
+    return Catch(tried)
 
 
-def healthy(seeds: int) -> list[Catch]:
-    """What is found without any fault: these seeds prove nothing about one."""
-    found = ((seed, complaint(document(seed))) for seed in range(1, seeds + 1))
-    return [Catch(seed, each.monitor, each.sentence) for seed, each in found if each is not None]
+def healthy(order: Order) -> list[Catch]:
+    """What is found without any fault: these documents prove nothing about one."""
+    found: list[Catch] = []
+    for number in range(1, order.documents + 1):
+        scenario = document(number)
+        if said := complaints(scenario):
+            found.append(Catch(number, scenario.name, said[0].monitor, said[0].sentence))
+    return found
 
 
 if __name__ == "__main__":
     order = msgspec.json.decode(sys.argv[1], type=Order)
-    answer: object = (
-        healthy(order.seeds) if order.healthy else main(order.seeds, set(order.skip), order.shrink)
-    )
+    answer: object = healthy(order) if order.healthy else main(order)
     sys.stdout.buffer.write(msgspec.json.encode(answer))

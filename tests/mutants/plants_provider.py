@@ -14,6 +14,7 @@ _ENDPOINT: Final = "understudy_actors.provider.endpoint"
 _JUDGING: Final = "understudy_actors.provider.judging"
 _HEALTH: Final = "understudy_actors.provider.health"
 _SLOTS: Final = "understudy_actors.provider.concurrency"
+_TELLING: Final = "understudy_actors.provider.telling"
 _OUTCOME: Final = "understudy_actors.domain.outcome"
 _ATTEMPT: Final = "understudy.routing.attempt"
 _SETTLEMENT: Final = "understudy.routing.settlement"
@@ -86,6 +87,12 @@ BREAKER: Final = _in(
         "return 0",
     ),
     (
+        "a full provider fails its probe",
+        "elif verdict is _FAIL:\n            self._open",
+        "elif verdict is not _OK:\n            self._open",
+    ),
+    ("cooldowns have no jitter", "if policy.jitter:", "if False:"),
+    (
         "a window never trips it",
         "if policy.ratio is not None:\n            short, long",
         "if False:\n            short, long",
@@ -140,6 +147,11 @@ HOLDS: Final = (
     *_in(
         _JUDGING,
         (
+            "an unknown model holds the account",
+            "elif kind is HoldKind.MODEL:\n        account.hold(endpoint,",
+            "elif kind is HoldKind.MODEL:\n        account.hold(None,",
+        ),
+        (
             "an account's hold is one model's",
             "account.hold(None, now, kind, stated, started)",
             "account.hold(endpoint, now, kind, stated, started)",
@@ -183,16 +195,15 @@ SLOTS: Final = (
             "self._endpoints[permit.endpoint].concurrency.started()",
             "pass",
         ),
-        (
-            "a settlement is taken twice",
-            "if self._owed.pop(permit.attempt, None) is not None:",
-            "if self._owed.get(permit.attempt) is not None:",
-        ),
     ),
     *_in(
         _SLOTS,
         ("every refusal cuts the limit", "if started_at < self._last_cut:", "if False:"),
         ("the limit never grows back", "self._set(min(limit + growth, float(self.most)))", "pass"),
+    ),
+    *_in(
+        _TELLING,
+        ("a recovered one is flooded", "endpoint.concurrency.restart()", "pass"),
     ),
     *_in(
         _ATTEMPT,
@@ -258,6 +269,12 @@ ENDPOINTS: Final = (
             "return Verdict.FAIL if fails else Verdict.NEUTRAL",
             "return Verdict.FAIL",
         ),
-        ("results are perishable", "_RESULTS: Final = Lane.RESULTS", "_RESULTS: Final = Lane.WORK"),
+        (
+            "who steps in is never blamed",
+            "    verdict = verdict_of(candidate, kind, now, elapsed_s - idle_s, heard=heard)\n",
+            "    verdict = verdict_of(candidate, kind, now, elapsed_s - idle_s, heard=heard)\n"
+            "    if len(flight.tried) > 1 and verdict is Verdict.FAIL:\n"
+            "        verdict = Verdict.NEUTRAL\n",
+        ),
     ),
 )

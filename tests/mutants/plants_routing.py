@@ -17,6 +17,7 @@ _CELL: Final = "understudy_actors.runtime.cell"
 _SYSTEM: Final = "understudy_actors.runtime.system"
 _MAILBOX: Final = "understudy_actors.runtime.mailbox"
 _LOOP: Final = "understudy.routing.loop"
+_ENDINGS: Final = "understudy.routing.endings"
 _DESK: Final = "understudy.routing.desk"
 _OPENAI: Final = "understudy.adapters.openai"
 _CLASSIFY: Final = "understudy.adapters.classify"
@@ -65,8 +66,8 @@ DISPATCH: Final = (
         ),
         (
             "a shut door is remembered too long",
-            "            del self._shut[each.index]\n",
-            '            return "held"\n',
+            "            reason = each.refusal(view.now)\n",
+            '            reason = each.shut_why or "open"\n',
         ),
     ),
     *_in(
@@ -126,6 +127,14 @@ LOOP: Final = (
             "whoever leaves the queue is not told of",
             "        if flight.ticket:\n            wiring.dispatcher.tell(Left(flight))\n\n\n",
             "        pass\n\n\n",
+        ),
+    ),
+    *_in(
+        _ENDINGS,
+        (
+            "callers are not told of a stated delay",
+            "if retry_at is None and error.retry_after_s is not None:",
+            "if False:",
         ),
     ),
     *_in(

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.harness import Order, Planted, healthy, hunt
+from tests.mutants.classes import CLASSES, KIND
+from tests.mutants.documents import DIRECTED
+from tests.mutants.harness import Catch, Order, Planted, healthy, hunt
 from tests.mutants.plants import PLANTS, QUICK
+from tests.mutants.table import Row, markdown, summary, within
 
-SEEDS = 12
+DOCUMENTS = DIRECTED + 12
 CHOSEN = [each for each in PLANTS if each.name in QUICK]
 
 
@@ -17,6 +20,27 @@ def test_every_fault_can_still_be_planted() -> None:
     assert len({each.name for each in PLANTS}) == len(PLANTS) >= 30
     for each in PLANTS:
         compile(each.source(), each.name, "exec")
+
+
+def test_every_fault_stands_for_one_kind_of_bug() -> None:
+    assert sorted(KIND) == sorted(each.name for each in PLANTS)
+    assert sum(len(names) for names in CLASSES.values()) == len(PLANTS)
+
+
+def test_the_table_says_what_was_found_and_what_was_not() -> None:
+    first, second, third = PLANTS[:3]
+    rows = [
+        Row(first, Catch(7, "seed-3", "S3", "a sentence", (5, 2))),
+        Row(second, Catch(9, "seed-5", "S2", "another | one", (6, 1))),
+        Row(third, Catch(40)),
+    ]
+    assert [within(each.catch) for each in rows] == [True, False, False]
+    assert summary(rows).startswith("3 planted, 2 found, 1 of them")
+    assert summary(rows).endswith("1 not found")
+    table = markdown(rows, Order(40))
+    assert "| 7 | S3 | 5 / 2 | a sentence |" in table
+    assert "another / one" in table
+    assert "| 40 | not found |  |  |" in table
 
 
 def test_what_is_not_there_any_more_cannot_be_planted() -> None:
@@ -27,9 +51,9 @@ def test_what_is_not_there_any_more_cannot_be_planted() -> None:
 
 @pytest.mark.parametrize("mutant", CHOSEN, ids=str)
 def test_a_planted_fault_is_found(mutant: Planted, tmp_path: Path) -> None:
-    catch = hunt(mutant, tmp_path, Order(SEEDS))
+    catch = hunt(mutant, tmp_path, Order(DOCUMENTS))
     assert catch.monitor is not None, "no checker noticed it"
 
 
 def test_nothing_is_found_where_nothing_is_planted(tmp_path: Path) -> None:
-    assert healthy(tmp_path, SEEDS) == []
+    assert healthy(tmp_path, DOCUMENTS) == []

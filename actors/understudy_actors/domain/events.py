@@ -277,9 +277,10 @@ class ActorGaveUp(Event, frozen=True, kw_only=True, tag="actor.gaveup"):
 
 
 class ActorStopped(Event, frozen=True, kw_only=True, tag="actor.stop"):
-    """An actor ended for good."""
+    """An actor ended for good. `place` is its own in the order of starting, from 1."""
 
     actor: str
+    place: int = 0
 
 
 class DeadLetter(Event, frozen=True, kw_only=True, tag="msg.dead"):

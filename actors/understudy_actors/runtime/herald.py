@@ -72,10 +72,11 @@ class Herald:
                 ActorGaveUp(at_s=at_s, actor=self._name, restarts=restarts, retry_at=retry_at)
             )
 
-    def stopped(self) -> None:
-        """It has ended for good."""
+    def stopped(self, place: int) -> None:
+        """It has ended for good, having been started in this `place`."""
         if self._trace.on:
-            self._trace.emit(ActorStopped(at_s=self._clock.now(), actor=self._name))
+            at_s = self._clock.now()
+            self._trace.emit(ActorStopped(at_s=at_s, actor=self._name, place=place))
 
     def waiting(self, deadline_s: float) -> int:
         """Somebody has to wait for its reply; returns the number of that wait."""

@@ -117,6 +117,7 @@ class Life(Member):
         self.poison: Any = None
         self.door = PoisonDoor()
         self.scheduled = False
+        self.place = 0
         self._now = system.clock.now
         self._stack = system.stack
         self._mailbox = Mailbox(spec.mailbox_capacity)
@@ -192,7 +193,7 @@ class Life(Member):
         """Stop for good. Harmless when it has been."""
         if self.state is not State.STOPPED:
             self.go_down(State.STOPPED, None, healthy=True)
-            self.herald.stopped()
+            self.herald.stopped(self.place)
 
     def crashed(self, kind: str, error: Exception) -> None:
         """Keep, emit and report what it raised while it handled `kind`."""

@@ -22,11 +22,15 @@ OnCrash = Callable[[Ref, Exception], None]
 
 
 class Member(Ref, Protocol):
-    """An actor as the system sees it. `scheduled`: it is among the ready ones."""
+    """An actor as the system sees it.
 
-    __slots__ = ("scheduled",)
+    `scheduled`: it is among the ready ones; `place`: in the order of starting, from 1.
+    """
+
+    __slots__ = ("place", "scheduled")
 
     scheduled: bool
+    place: int
 
     def step(self) -> None:
         """Handle the next waiting message, if it can be handled."""
@@ -47,6 +51,7 @@ class System:
 
     __slots__ = (
         "_closing",
+        "_enrolled",
         "_members",
         "_on_crash",
         "clock",
@@ -74,6 +79,7 @@ class System:
         self._members: dict[str, Member] = {}
         self._on_crash = on_crash
         self._closing = False
+        self._enrolled = 0
 
     def enrol(self, member: Member) -> None:
         """Add an actor; it will be stopped before all that were added earlier.
@@ -87,6 +93,8 @@ class System:
         if member.name in self._members:
             raise ValueError(f"there is an actor named {member.name!r} already: choose another.")
         self._members[member.name] = member
+        self._enrolled += 1
+        member.place = self._enrolled
 
     def dismiss(self, name: str) -> None:
         """Forget an actor, whose name becomes free."""

@@ -172,7 +172,7 @@ class Shutdown(Watch):
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
         self._started: list[str] = []
-        self._stopped: Witness | None = None
+        self._stopped: tuple[int, ActorStopped] | None = None
         self._stops: set[str] = set()
         self._running: dict[str, Witness] = {}
         self.hears = {
@@ -187,8 +187,12 @@ class Shutdown(Watch):
         self._started.append(event.actor)
 
     def _on_stopped(self, seq: int, event: ActorStopped) -> Violation | None:
+        before = self._stopped
         self._stopped = here = seq, event
         self._stops.add(event.actor)
+        if before is not None and 0 < before[1].place < event.place:
+            said = f"{event.actor} stopped after {before[1].actor}, which had started before it"
+            return self.broken("order", said, before, here)
         if event.actor in self._started:
             later = self._started[self._started.index(event.actor) + 1 :]
             self._started.remove(event.actor)

@@ -24,6 +24,7 @@ _ROUNDING_S: Final = 1e-6
 _REVIVED: Final = frozenset({"restored", "snapshot unusable"})
 _ADMINISTERED: Final = frozenset({"isolated", "disabled", "enabled", "reset"})
 _SILENT: Final = frozenset({"isolated", "disabled"})
+_PROBE_FAILED: Final = "probe failed"
 _PATHS: Final = frozenset(
     {("closed", "open"), ("open", "half-open"), ("half-open", "closed"), ("half-open", "open")}
 )
@@ -86,7 +87,7 @@ class Causes(Watch):
     """S6. VOID never reaches a breaker today, for every permit is dispatched in its own turn."""
 
     name = "S6"
-    claim = "a closed breaker opens on a failure only; throttling and silence of ours never count"
+    claim = "a breaker opens on a failure only; throttling and silence of ours never count"
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
@@ -111,7 +112,9 @@ class Causes(Watch):
         last = self._last.get(event.scope)
         if event.why in _ADMINISTERED or event.why in _REVIVED:
             return None
-        if last is None or event.source != "closed" or event.target != "open":
+        if last is None or event.target != "open":
+            return None
+        if event.source != "closed" and event.why != _PROBE_FAILED:
             return None
         if last[1].verdict == _FAIL and last[1].generation == event.generation - 1:
             return None
@@ -258,7 +261,7 @@ class Exponents(Watch):
                 return self.broken("exponent", said, last, here)
         if event.target != "open" or event.until is None:
             return None
-        if event.why == "probe failed":
+        if event.why == _PROBE_FAILED:
             return self._within(policy, here, probe_s if probe_s is not None else math.inf)
         return self._within(policy, here, 0.0)
 
@@ -276,6 +279,9 @@ class Exponents(Watch):
         most_s = max(full_s, floor_s)
         if probe_s != math.inf:
             least_s = max(least_s, floor_s)
+        if policy.jitter and length_s == full_s and floor_s == 0.0:
+            said = f"{event.scope} opens for exactly {full_s:g} s, as everybody else would"
+            return self.broken("no jitter", said, here)
         if least_s - _ROUNDING_S <= length_s <= most_s + _ROUNDING_S:
             return None
         said = f"{event.scope} opens for {length_s:.3f} s, not for {least_s:.3f} to {most_s:.3f} s"
@@ -288,6 +294,6 @@ def _exponent(policy: BreakerPolicy, last: BreakerMoved, event: BreakerMoved, si
     if event.source == "closed" and event.target == "open":
         before = max(0, before - int((event.at_s - since) // policy.calm_s))
         return min(policy.top_exponent, before + 1)
-    if event.why == "probe failed":
+    if event.why == _PROBE_FAILED:
         return min(policy.top_exponent, before + 1)
     return before

@@ -27,7 +27,7 @@ class StatedDelays(Watch):
     """
 
     name = "S33"
-    claim = "a delay that a provider states is a floor for the hold that follows, and for a retry"
+    claim = "a stated delay is a floor for the hold that follows and for a retry, and is passed on"
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
@@ -70,9 +70,12 @@ class StatedDelays(Watch):
         )
         return self.broken("retry", said, ended, (seq, event))
 
-    def _outcome(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
-        if self._ended:
-            self._ended.pop(event.request, None)
+    def _outcome(self, seq: int, event: RequestOutcome) -> Violation | None:
+        ended = self._ended.pop(event.request, None) if self._ended else None
+        if ended is None or event.status != "AllAttemptsFailed" or event.retry_at is not None:
+            return None
+        said = f"{event.request} is not told that {ended[1].endpoint} stated a delay"
+        return self.broken("untold", said, ended, (seq, event))
 
 
 class Pauses(Watch):

@@ -14,6 +14,7 @@ from understudy_actors.domain.events import (
     RequestOutcome,
     RetryScheduled,
 )
+from understudy_actors.domain.request import PRIORITY_MAX
 from understudy_actors.domain.waiting_events import Queued, QueueLeft, QueueRefused, Unqueued
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.violation import Hears, Violation, Watch, Witness
@@ -23,6 +24,7 @@ Passed: TypeAlias = tuple[Waiting, Waiting | None, tuple[int, Unqueued | Attempt
 """Who was next, who was not (None: a newcomer) and got the slot, and when."""
 _DISPATCHER: Final = "dispatcher"
 _FULL: Final = "full"
+_ROUNDING_S: Final = 1e-6
 
 
 class _Line(Watch):
@@ -70,20 +72,22 @@ class _Line(Watch):
 
 
 class InLine(_Line):
-    """S36. Told of those who are alike: of one tenant and priority, lifted by no wait yet.
+    """S36. Higher bands come first; a time without service lifts those of one tenant and priority.
 
-    Among them the oldest is next; the newest, if at each service for a while the oldest had waited
-    too long.
+    Inside a band those of one tenant are compared, as long as none of them can have been lifted:
+    the oldest is next, or the newest if at each service for a while the oldest had waited too long.
     """
 
     name = "S36"
-    claim = "of those alike who wait for a slot the next one gets it, and no newcomer"
+    claim = "who waits for a slot is served by band and age, and lets no newcomer pass"
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
         self._retries: set[str] = set()
         self._seated = ""
         self._above: dict[tuple[str, int], float] = {}
+        self._served_at: dict[tuple[str, int], float] = {}
+        self._unsure: set[tuple[str, int]] = set()
         self.hears = {
             **self.line(),
             Queued: self._joined,
@@ -95,44 +99,67 @@ class InLine(_Line):
         }
 
     def _joined(self, seq: int, event: Queued) -> None:
-        if not self._alike(event, event.at_s):
-            self._above.pop((event.tenant, event.priority), None)  # a new line
+        kin = event.tenant, event.priority
+        if not self._alike(kin):  # a new line
+            self._above.pop(kin, None)
+            self._served_at.pop(kin, None)
+            self._unsure.discard(kin)
         self.joined(seq, event)
 
-    def _alike(self, event: Queued, now: float) -> list[Waiting]:
-        """Those of its tenant and priority whom their wait has not lifted above that."""
-        since = now - self.rules.waiting.ageing_s
-        return [
-            each
-            for each in self.waiting.values()
-            if (each[1].tenant, each[1].priority) == (event.tenant, event.priority)
-            and each[1].since > since
-        ]
+    def _alike(self, kin: tuple[str, int]) -> list[Waiting]:
+        return [e for e in self.waiting.values() if (e[1].tenant, e[1].priority) == kin]
+
+    def _band(self, event: Queued, now: float) -> int:
+        """The band that somebody is in at least."""
+        served_at = self._served_at.get((event.tenant, event.priority), event.since)
+        unserved_s = now - max(event.since, served_at) - _ROUNDING_S
+        lifts = max(0, int(unserved_s // self.rules.waiting.ageing_s))
+        return min(PRIORITY_MAX, event.priority + lifts)
 
     def _called(self, seq: int, event: Unqueued) -> Violation | None:
-        waiter = self.waiting.get(event.ticket)
+        waiter, now = self.waiting.get(event.ticket), event.at_s
         if waiter is None:
             return None
-        rule, now = self.rules.waiting, event.at_s
-        alike = self._alike(waiter[1], now)
+        kin = waiter[1].tenant, waiter[1].priority
+        alike = sorted(self._alike(kin), key=lambda each: each[1].ticket)
+        least = self._band(waiter[1], now)
         self.called(seq, event)
-        if event.ticket in self.passed:
-            return self._overtaken(self.passed.pop(event.ticket))
-        if waiter not in alike:
-            return None
-        key = waiter[1].tenant, waiter[1].priority
-        alike.sort(key=lambda each: each[1].ticket)
-        above = self._above.get(key)
+        self._served_at[kin] = now
+        passed = self.passed.pop(event.ticket, None)
+        if passed is not None:
+            return self._overtaken(passed)
+        if event.band < least:
+            said = f"{event.request} has waited {event.waited_s:.3f} s, and is in band {event.band}"
+            return self.broken("band", said, waiter, (seq, event))
+        ahead = self._ahead(event) or self._next(waiter, alike, event)
+        if ahead is not None and ahead is not waiter:
+            self.passed[ahead[1].ticket] = ahead, waiter, (seq, event)
+        return None
+
+    def _ahead(self, event: Unqueued) -> Waiting | None:
+        """Somebody of a higher band who waits for the same slot."""
+        now = event.at_s
+        for each in self.waiting.values():
+            higher = self._band(each[1], now) > event.band and now < each[1].deadline
+            if higher and event.endpoint in each[1].wanted:
+                return each
+        return None
+
+    def _next(self, waiter: Waiting, alike: list[Waiting], event: Unqueued) -> Waiting | None:
+        """Who of those alike, the one who was woken included, comes next; None: nobody knows."""
+        rule, now = self.rules.waiting, event.at_s
+        kin = waiter[1].tenant, waiter[1].priority
+        if now - min(each[1].since for each in alike) >= rule.ageing_s:
+            self._unsure.add(kin)
+        above = self._above.get(kin)
         turned = above is not None and now - above >= rule.window_s
         if now - alike[0][1].since < rule.standing_s:
-            self._above.pop(key, None)
+            self._above.pop(kin, None)
         else:
-            self._above.setdefault(key, now)
+            self._above.setdefault(kin, now)
         for each in reversed(alike) if turned else alike:
             if event.endpoint in each[1].wanted and now < each[1].deadline:
-                if each is not waiter:
-                    self.passed[each[1].ticket] = each, waiter, (seq, event)
-                break
+                return None if kin in self._unsure else each
         return None
 
     def _left(self, seq: int, event: QueueLeft) -> Violation | None:

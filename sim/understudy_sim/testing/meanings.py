@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from understudy_actors.domain.events import AttemptEnded, HoldSet, RequestOutcome
@@ -16,7 +17,7 @@ _VERDICTS: Final = {
     **dict.fromkeys(("rate_limit", "overloaded"), "throttled"),
     **dict.fromkeys(("timeout", "connect", "reset", "server", "malformed", "adapter"), "failed"),
 }
-"""Silence is missing: it fails only if it lasted."""
+"""Silence is missing: it fails only if it lasted, or if nobody else was answered for as long."""
 _HOLDS: Final = {
     "auth": HoldKind.AUTH.value,
     "permission": HoldKind.AUTH.value,
@@ -53,17 +54,25 @@ class Meanings(Watch):
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
         self._held: set[tuple[str, str]] = set()
+        self._answered: dict[str, float] = {}
         self.hears = {
             AttemptEnded: self._on_ended,
             HoldSet: self._on_hold,
             RequestOutcome: self._on_outcome,
         }
 
-    def _on_hold(self, seq: int, event: HoldSet) -> None:  # noqa: ARG002
+    def _on_hold(self, seq: int, event: HoldSet) -> Violation | None:
         self._held.add((event.scope, event.why))
+        if event.why != HoldKind.MODEL.value or event.scope != provider_of(event.scope):
+            return None
+        said = f"all of {event.scope} is held for the sake of one model"
+        return self.broken("hold/model", said, (seq, event))
 
     def _on_ended(self, seq: int, event: AttemptEnded) -> Violation | None:
         error, kind = event.error, _HOLDS.get(event.error or "")
+        answered_at = self._answered.get(event.endpoint, -math.inf)
+        if error is None or event.status is not None:
+            self._answered[event.endpoint] = event.at_s
         if error is None:
             return None
         wanted = _VERDICTS.get(error)
@@ -75,6 +84,7 @@ class Meanings(Watch):
             return self.broken(f"hold/{error}", said, (seq, event))
         patience_s = min(_PATIENCE_S, self.rules.timeout_of(event.endpoint))
         brief = event.elapsed_s < patience_s - _ROUNDING_S
+        brief = brief and event.at_s - answered_at < _PATIENCE_S - _ROUNDING_S
         if error == "silent" and event.verdict == "failed" and brief:
             said = f"{event.endpoint} is blamed for a silence of {event.elapsed_s:.3f} s"
             return self.broken("impatient", said, (seq, event))

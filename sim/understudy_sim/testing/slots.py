@@ -35,7 +35,7 @@ class _Limit:
         cut_at: When it was last cut.
         sure: Whether `value` is exact; else, until the next cut, it is the most that it can be.
         recovered_at: When the breaker closed, so that the limit starts anew.
-        taken: When each attempt in flight took its slot, and which one it was.
+        taken: When each attempt in flight took its slot, which one it was, and for whom.
     """
 
     value: float
@@ -43,7 +43,7 @@ class _Limit:
     cut_at: float = -math.inf
     sure: bool = True
     recovered_at: float = -math.inf
-    taken: dict[int, tuple[float, int]] = attrs.Factory(dict)
+    taken: dict[int, tuple[float, int, str | None]] = attrs.Factory(dict)
 
 
 class SlotLimits(Watch):
@@ -78,7 +78,7 @@ class SlotLimits(Watch):
 
     def _on_taken(self, seq: int, event: SlotTaken) -> Violation | None:
         limit = self._limit(event.endpoint)
-        limit.taken[event.permit] = event.at_s, event.in_flight
+        limit.taken[event.permit] = event.at_s, event.in_flight, event.request
         if event.in_flight <= int(limit.value + _ROUNDING):
             return None
         said = f"{event.endpoint} has {event.in_flight} in flight, and a limit of {limit.value:.2f}"
@@ -115,6 +115,10 @@ class SlotLimits(Watch):
             limit.threshold = before if sure else math.inf
         else:
             wanted = max(float(self.rules.slot_bounds_of(endpoint)[0]), before * _CUT)
+            began = [at for at, _, request in limit.taken.values() if request == event.request]
+            if event.request and began and max(began) < limit.cut_at:
+                said = f"{event.request} began at {endpoint} before its last cut, and cut it again"
+                return self.broken("one epoch", said, (seq, event))
             limit.threshold, limit.cut_at, limit.sure = event.limit, event.at_s, True
         limit.value = event.limit
         if not sure or abs(event.limit - wanted) <= _ROUNDING:

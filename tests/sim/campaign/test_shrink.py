@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +132,25 @@ def test_a_replay_can_follow_one_request() -> None:
     told = [each for each in played.timeline(request=identity) if " request=" in each]
     assert told
     assert all(f" request={identity}" in each for each in told)
+
+
+def variants(name: str, document: dict[str, Any]) -> list[dict[str, Any]]:
+    (step,) = [each for each in steps() if each.name == name]
+    return list(step.variants(document, None))
+
+
+def test_breakers_are_made_to_open_and_close_at_once() -> None:
+    providers = {"alpha": {"breaker": {"trip_after": 6}}, "beta": {}}
+    (quick,) = variants("thresholds", {"engine": {"breaker": "classic", "providers": providers}})
+    once = {"trip_after": 1, "close_after": 1}
+    assert quick["engine"]["breaker"] == {"preset": "classic", **once}
+    assert quick["engine"]["providers"] == {"alpha": {"breaker": once}, "beta": {}}
+    assert variants("thresholds", quick) == []
+    assert variants("thresholds", {}) == [{"engine": {"breaker": {"preset": "default", **once}}}]
+
+
+def test_whole_numbers_become_smaller_one_by_one() -> None:
+    document = {"engine": {"max_attempts": 5, "fallback": True}, "fleet": [{"queue": 1}]}
+    made = [each["engine"]["max_attempts"] for each in variants("counts", document)]
+    assert made == [1, 2]
+    assert all(each["fleet"] == [{"queue": 1}] for each in variants("counts", document))

@@ -68,6 +68,12 @@ CASES = [
             .pause(1.0)
         ),
     ),
+    Case(
+        StatedDelays,
+        "r is not told that p/m stated a delay",
+        lambda t: t.ended("failed", retry_after_s=5.0).outcome("AllAttemptsFailed"),
+        lambda t: t.ended("failed", retry_after_s=5.0).outcome("AllAttemptsFailed", retry_at=5.0),
+    ),
     # S34
     Case(
         Pauses,

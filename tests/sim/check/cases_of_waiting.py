@@ -17,10 +17,9 @@ def stand(t: Tape, ticket: int, *wanted: str, **fields: Any) -> Tape:
     return t.add(Queued, request=f"r{ticket}", ticket=ticket, wanted=wanted or ("p/m",), **fields)
 
 
-def call(t: Tape, ticket: int, endpoint: str = "p/m") -> Tape:
-    return t.add(
-        Unqueued, request=f"r{ticket}", ticket=ticket, endpoint=endpoint, band=0, waited_s=0.0
-    )
+def call(t: Tape, ticket: int, endpoint: str = "p/m", band: int = 3) -> Tape:
+    fields: dict[str, Any] = {"endpoint": endpoint, "band": band, "waited_s": t.now}
+    return t.add(Unqueued, request=f"r{ticket}", ticket=ticket, **fields)
 
 
 def late(t: Tape, ticket: int, other: int = 1) -> Tape:
@@ -116,6 +115,18 @@ CASES = [
         "r got the slot of p/m, and r1 was next",
         lambda t: call(stand(t, 1).crash("provider/p").admit(), 1),
         lambda t: call(stand(t, 1).crash("dispatcher").admit(), 1),
+    ),
+    Case(
+        InLine,
+        "r1 has waited 10.100 s, and is in band 0",
+        lambda t: call(stand(t, 1).at(10.1), 1, band=0),
+        lambda t: call(call(two(t).at(5.0), 1, band=0).at(14.9), 2, band=0),
+    ),
+    Case(
+        InLine,
+        "r1 got the slot of p/m, and r2 was next",
+        lambda t: call(call(two(t, priority=1), 1, band=0), 2, band=1),
+        lambda t: call(call(two(t, priority=1), 2, band=1), 1, band=0),
     ),
     # S37
     Case(

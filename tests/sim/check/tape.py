@@ -209,8 +209,8 @@ class Tape:
     def give_up(self, actor: str = "provider/p", retry_at: float | None = 300.0) -> Tape:
         return self.add(e.ActorGaveUp, actor=actor, restarts=5, retry_at=retry_at)
 
-    def stop(self, actor: str = "provider/p") -> Tape:
-        return self.add(e.ActorStopped, actor=actor)
+    def stop(self, actor: str = "provider/p", place: int = 0) -> Tape:
+        return self.add(e.ActorStopped, actor=actor, place=place)
 
     def turn(
         self,

@@ -245,6 +245,12 @@ CASES = [
     # S6
     Case(
         Causes,
+        "p/m opened after the verdict throttled",
+        lambda t: t.back("throttled").move("half-open", "open", 1, "probe failed"),
+        lambda t: t.back("throttled").move("half-open", "open", 1, "probes inconclusive"),
+    ),
+    Case(
+        Causes,
         "counted the verdict throttled",
         lambda t: t.count("throttled"),
         lambda t: t.count("failed"),
@@ -306,6 +312,12 @@ CASES = [
         lambda t: t.open(5.0).move("open", "open", 3, "restored", until=5.0),
     ),
     # S9
+    Case(
+        Exponents,
+        "p/m opens for exactly 5 s, as everybody else would",
+        lambda t: t.open(until=5.0),
+        lambda t: t.open(until=4.9),
+    ),
     Case(
         Exponents,
         "opens for 1.000 s, not for 2.500 to 5.000 s",
@@ -580,6 +592,12 @@ CASES = [
         "stopped before dispatcher",
         lambda t: t.start().start("dispatcher").stop().stop("dispatcher"),
         lambda t: t.start().start("dispatcher").stop("dispatcher").stop(),
+    ),
+    Case(
+        Shutdown,
+        "dispatcher stopped after provider/p, which had started before it",
+        lambda t: t.stop(place=1).stop("dispatcher", 2),
+        lambda t: t.stop("dispatcher", 2).stop(place=1),
     ),
     Case(
         Shutdown,

@@ -45,8 +45,8 @@ MUTANTS = [
     planted(
         "no top",
         "breakers",
-        'if event.why == "probe failed":\n        return min(policy.top_exponent, before + 1)',
-        'if event.why == "probe failed":\n        return before + 1',
+        "if event.why == _PROBE_FAILED:\n        return min(policy.top_exponent, before + 1)",
+        "if event.why == _PROBE_FAILED:\n        return before + 1",
     ),
     planted(
         "runs never end", "counting", "self._run.pop(scope, None)\n            return", "return"
@@ -126,9 +126,18 @@ MUTANTS = [
     planted("holds need not double", "ladders", "2.0 * (before_s or 0.0)", "0.0"),
     planted("a failure proves it", "ladders", "if event.verdict == _OK:", "if True:"),
     planted("leases never end", "ladders", "event.at_s >= lease_end - _ROUNDING_S", "False"),
+    planted("all of one band", "queueing", "self._band(each[1], now) > event.band", "False"),
     planted("anybody's slot", "queueing", "if endpoint in waiter[1].wanted and", "if True and"),
-    planted("the newest is never next", "queueing", "in reversed(alike) if turned else", "in"),
-    planted("nobody is lifted", "queueing", "and each[1].since > since", ""),
+    planted(
+        "the newest is never next",
+        "queueing",
+        "in reversed(alike) if turned else alike:",
+        "in alike:",
+    ),
+    planted(
+        "nobody is lifted", "queueing", "            self._unsure.add(kin)", "            pass"
+    ),
+    planted("service lifts too", "queueing", "max(event.since, served_at)", "event.since"),
     planted("woken ones are gone", "queueing", "(self.waiting, self.woken):", "(self.waiting,):"),
     planted("any capacity", "queueing", ">= self.rules.queue_capacity", ">= 1"),
     planted("any motive", "decisions", "ended[1].error == event.why:", "True:"),

@@ -46,8 +46,8 @@ def counted(verdict: str, at_s: float = 0.0) -> Event:
     return BreakerCounted(at_s=at_s, scope="p/m", permit=1, generation=2, verdict=verdict)
 
 
-def taken(permit: int, in_flight: int) -> Event:
-    return SlotTaken(at_s=0.0, endpoint="p/m", permit=permit, in_flight=in_flight)
+def taken(permit: int, in_flight: int, request: str | None = None, at_s: float = 0.0) -> Event:
+    return SlotTaken(at_s=at_s, endpoint="p/m", permit=permit, in_flight=in_flight, request=request)
 
 
 def ended(permit: int, in_flight: int, verdict: str = "ok", at_s: float = 0.0) -> list[Event]:
@@ -64,8 +64,13 @@ def again(permit: int) -> list[Event]:
     return [*ended(permit, 7), taken(permit, 8)]
 
 
-def limited(limit: float) -> Event:
-    return LimitSet(at_s=0.0, endpoint="p/m", limit=limit)
+def limited(limit: float, at_s: float = 0.0, request: str | None = None) -> Event:
+    return LimitSet(at_s=at_s, endpoint="p/m", limit=limit, request=request)
+
+
+def later(request: str) -> list[Event]:
+    """The attempt in flight is over, and another one of the same request began."""
+    return [*ended(1, 0), taken(2, 1, request, 1.0)]
 
 
 def lent() -> Event:
@@ -118,9 +123,13 @@ def crash(kind: str) -> Event:
     )
 
 
-def failed(error: str, verdict: str, elapsed_s: float = 1.0) -> Event:
+def answer(at_s: float) -> Event:
+    return AttemptEnded(at_s=at_s, attempt=1, request="r", endpoint="p/m", verdict="ok")
+
+
+def failed(error: str, verdict: str, elapsed_s: float = 1.0, at_s: float = 0.0) -> Event:
     return AttemptEnded(
-        at_s=0.0,
+        at_s=at_s,
         attempt=1,
         request="r",
         endpoint="p/m",
@@ -171,6 +180,8 @@ TRACES: list[tuple[str, list[Event], list[str]]] = [
     ("and is kept", [*FILLED[:6], limited(6.8), taken(7, 7)], ["R5"]),
     ("after growth", [*FILLED, *ended(8, 7), limited(9 * 0.85)], []),
     ("without growth", [*FILLED, *ended(8, 7), limited(8 * 0.85)], ["R5"]),
+    ("old news", [taken(1, 1, "r"), limited(6.8, 1.0, "q"), limited(5.78, 2.0, "r")], ["R5"]),
+    ("news", [taken(1, 1, "r"), limited(6.8, 1.0, "q"), *later("r"), limited(5.78, 2.0, "r")], []),
     ("full, it said", [taken(1, 1), limited(6.8), *ended(1, 0, "throttled")], []),
     ("and nothing came of it", [taken(1, 1), *ended(1, 0, "throttled", 1.0)], ["R5"]),
     ("a start anew", [*HEALED, limited(8.0), *FILLED[:3], limited(6.8)], []),
@@ -180,13 +191,16 @@ TRACES: list[tuple[str, list[Event], list[str]]] = [
     ("nobody's fault", [failed("bad_request", "failed")], ["R6"]),
     ("a fault forgiven", [failed("connect", "neutral")], ["R6"]),
     ("a long silence", [failed("silent", "failed", 30.0)], []),
-    ("a short one", [failed("silent", "failed", 3.0)], ["R6"]),
+    ("a short one", [answer(0.0), failed("silent", "failed", 3.0, 9.0)], ["R6"]),
+    ("a short one of many", [answer(0.0), failed("silent", "failed", 3.0, 10.0)], []),
     ("a refused key without a hold", [failed("auth", "neutral")], ["R6"]),
     (
         "a refused key",
         [HoldSet(at_s=0.0, scope="p", until=9.0, why="key refused"), failed("auth", "neutral")],
         [],
     ),
+    ("no such model", [HoldSet(at_s=0.0, scope="p/m", until=9.0, why="model not found")], []),
+    ("no model at all", [HoldSet(at_s=0.0, scope="p", until=9.0, why="model not found")], ["R6"]),
     ("ended by one provider's limit", [outcome("RateLimited")], ["R6"]),
     ("a good answer", [sent(), answered(), read(None)], []),
     ("a broken one taken for good", [sent(), answered(spoiled=True), read(None)], ["R7"]),
