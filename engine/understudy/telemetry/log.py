@@ -13,6 +13,7 @@ from understudy.config import LogConfig
 from understudy_actors.domain import events
 from understudy_actors.domain.events import Event
 from understudy_actors.domain.money_events import BoundBreached, BudgetAlert
+from understudy_actors.domain.stream_events import StreamRescue, StreamSkipped
 from understudy_actors.runtime.trace import Trace
 
 LEVELS: Final = MappingProxyType({"debug": 10, "info": 20, "warning": 30, "error": 40})
@@ -38,6 +39,8 @@ _LEVEL_OF: Final[Mapping[type[Event], str]] = MappingProxyType(
         events.ActorCrashed: "error",
         events.ActorGaveUp: "error",
         events.Contained: "error",
+        StreamRescue: "warning",
+        StreamSkipped: "warning",
         BudgetAlert: "warning",
         BoundBreached: "error",
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sim.world.worlds import of
+from tests.support.mutants import Mutant
 from understudy_actors.domain.events import AttemptEnded, RequestOutcome
 from understudy_actors.domain.stream_events import AttemptCommitted, StreamRescue, StreamSkipped
 from understudy_sim.check import ALL
@@ -122,3 +123,41 @@ def test_a_drip_is_slow_and_good() -> None:
     (record,) = ran.requests
     assert record.ok
     assert record.elapsed_s > 5.0
+
+
+PLANTED: dict[str, tuple[Mutant, tuple[tuple[str, str], ...], set[str]]] = {
+    "a repetition is delivered again": (
+        Mutant("again", "understudy.streaming.splice", "return piece[shared:]", "return piece"),
+        (("understudy.streaming.attempt", "Splice"), ("understudy.streaming.attempt", "Diverged")),
+        {"S33"},
+    ),
+    "a second answer follows the first": (
+        Mutant("anew", "understudy.streaming.rescue", "if not delivered:", "if True:"),
+        (("understudy.streaming.stream", "plan"),),
+        {"S17", "S33"},
+    ),
+    "a cut answer is taken for a whole one": (
+        Mutant(
+            "whole",
+            "understudy.adapters.streaming",
+            "return self.draft.ended or self.draft.finish is not None",
+            "return True",
+        ),
+        (("understudy.adapters.openai", "StreamReader"),),
+        {"S33"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_fault_planted_in_the_engine_breaks_a_law(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant, seams, laws = PLANTED[name]
+    faulty = mutant.plant()
+    for module, attribute in seams:
+        monkeypatch.setattr(f"{module}.{attribute}", getattr(faulty, attribute))
+    broken = {
+        violation.monitor for violation in run(load("broken-streams"), monitors=ALL).violations
+    }
+    assert laws <= broken
