@@ -199,6 +199,8 @@ def _provider(
         concurrency_least=provider.concurrency.min,
         concurrency_most=provider.concurrency.max,
         guard=guard_rule(config.retry.guard),
+        requests_per_minute=provider.requests_per_minute,
+        tokens_per_minute=provider.tokens_per_minute,
         failure_domain=provider.failure_domain,
     )
     own = tuple(c for c in candidates if c.spec.provider == name)

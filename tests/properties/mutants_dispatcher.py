@@ -26,6 +26,7 @@ from tests.actors.provider_actor.test_scopes import (
     check_account,
     check_checks,
     check_domain,
+    check_rates,
     check_release,
     check_reports,
     check_restart,
@@ -119,6 +120,7 @@ OF_PROVIDER: Final[tuple[Check, ...]] = (
     check_checks,
     check_domain,
     check_account,
+    check_rates,
     check_release,
     running(provider_machine),
 )
@@ -453,7 +455,19 @@ MUTANTS: Final = [
     ),
     *_in(
         "provider.account",
-        ("the account is not asked", "self.holds.check(now)\n            or endpoint", "endpoint"),
+        (
+            "the account is not asked",
+            "self.holds.check(now)\n            or (self.rates",
+            "(self.rates",
+        ),
+        (
+            "the minute is not asked",
+            "            or (self.rates.check(now, tokens) if self.rates is not None else None)\n",
+            "",
+        ),
+        ("calls start unseen", "self.rates.admit(attempt, message.tokens)", "pass"),
+        ("a crash forgets the minute", "self.rates = snapshot.rates", "pass"),
+        ("nobody looks when a minute ends", "due.append(self.rates.next_at(now))", "pass"),
         (
             "the domain is not asked",
             "            or (self.domain.check(now) if self.domain is not None else None)\n",
@@ -507,6 +521,16 @@ MUTANTS: Final = [
             "wide = _NEUTRAL",
         ),
         ("a model's fault is the host's", "elif verdict is not _VOID:", "elif False:"),
+        (
+            "calls never end",
+            "account.rates.settle(now, attempt, message.tokens, reached=reached)",
+            "pass",
+        ),
+        (
+            "what never arrived counts",
+            "verdict is not _VOID and error is not ErrorClass.CONNECT",
+            "True",
+        ),
         ("proof is lost", "account.holds.release(now, attempt, verdict)", "pass"),
         (
             "failures cost no guard tokens",

@@ -18,7 +18,8 @@ from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.endpoint import Endpoint, EndpointSnapshot
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
-from understudy_actors.provider.messages import Permit, Tick
+from understudy_actors.provider.messages import Admit, Permit, Tick
+from understudy_actors.provider.rates import Rates
 from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.provider.telling import Telling
 from understudy_actors.provider.transitions import BreakerSnapshot, State
@@ -32,11 +33,12 @@ SAVE_EVERY_S: Final = 1.0
 
 
 class ProviderSnapshot(Struct, frozen=True):
-    """What survives a restart of the actor."""
+    """What survives a restart of the actor. `rates` is the gate itself: see there."""
 
     endpoints: dict[str, EndpointSnapshot]
     account: HoldsSnapshot
     domain: BreakerSnapshot | None = None
+    rates: Rates | None = None
 
 
 class Account:
@@ -47,6 +49,7 @@ class Account:
         endpoints: By name.
         holds: Those of the whole account.
         domain: Breaker of the failure domain; None without one.
+        rates: Its requests and tokens a minute; None without limits.
         tell: Emits its events.
         save_at: From when on a quiet attempt should save.
     """
@@ -62,6 +65,7 @@ class Account:
         "endpoints",
         "holds",
         "name",
+        "rates",
         "save_at",
         "settings",
         "tell",
@@ -87,6 +91,8 @@ class Account:
         self.endpoints = {c.name: Endpoint.fresh(c, settings, draw) for c in candidates}
         self.holds = Holds(settings.holds)
         self.domain = Breaker(settings.breaker, draw) if domain is not None else None
+        limits = settings.requests_per_minute, settings.tokens_per_minute
+        self.rates = Rates(*limits) if limits != (None, None) else None
         self.tell = Telling(context.trace, settings.name, domain)
         self.save_at = 0.0
 
@@ -117,21 +123,25 @@ class Account:
         if hold is not None and hold is not before:
             self.tell.held(now, scope, hold, stated)
 
-    def check(self, endpoint: Endpoint, now: float) -> Refusal | None:
-        """Would an attempt be refused at `now`? The widest scope answers first."""
+    def check(self, endpoint: Endpoint, now: float, tokens: int) -> Refusal | None:
+        """Would an attempt of so many tokens be refused? The widest scope answers first."""
         return (
             self.holds.check(now)
+            or (self.rates.check(now, tokens) if self.rates is not None else None)
             or endpoint.holds.check(now)
             or (self.domain.check(now) if self.domain is not None else None)
             or endpoint.breaker.check(now)
         )
 
-    def admit(self, endpoint: Endpoint, now: float, attempt: int, timeout_s: float) -> bool:
+    def admit(self, endpoint: Endpoint, now: float, message: Admit) -> bool:
         """Let the attempt that `check` let pass in the same turn through every scope.
 
         Returns:
             True if a hold lent it its lone probe.
         """
+        attempt, timeout_s = message.attempt, message.timeout_s
+        if self.rates is not None:
+            self.rates.admit(attempt, message.tokens)
         if self.domain is not None:
             self.domain.admit(now, attempt, timeout_s)
         endpoint.breaker.admit(now, attempt, timeout_s)
@@ -155,8 +165,12 @@ class Account:
         if self.domain is not None:
             self.domain.tick(now)
             self.tell.domain_transitions(self.domain)
-        wider = (self.holds.check(now), self.domain.check(now) if self.domain is not None else None)
-        self._wide = wider != (None, None)
+        wider = (
+            self.holds.check(now),
+            self.domain.check(now) if self.domain is not None else None,
+            self.rates.check(now, 1) if self.rates is not None else None,
+        )
+        self._wide = wider != (None, None, None)
         calm = self._concerns_no_other()
         for endpoint in self.endpoints.values():
             self._show(endpoint, now, wall, wider, calm)
@@ -168,6 +182,7 @@ class Account:
         domain = self.domain
         return (
             not self._wide
+            and self.rates is None
             and self.holds.idle
             and not self.holds.ended
             and (domain is None or (domain.state is State.CLOSED and not domain.moves))
@@ -200,6 +215,7 @@ class Account:
                 self._saved,
                 self.holds.snapshot(),
                 self.domain.snapshot() if self.domain is not None else None,
+                self.rates,
             )
         )
 
@@ -215,6 +231,7 @@ class Account:
                 domain.generation = max(domain.generation, permit.domain_generation)
         if snapshot is not None:
             self.holds.restore(snapshot.account, now)
+            self.rates = snapshot.rates
         if domain is not None:
             domain.restore(snapshot.domain if snapshot is not None else None, now)
         for name, endpoint in self.endpoints.items():
@@ -226,6 +243,8 @@ class Account:
         When only some of the endpoints are looked at, the timer is only ever brought forward.
         """
         due = [self.holds.next_at(), self.domain.next_at() if self.domain is not None else None]
+        if self.rates is not None:
+            due.append(self.rates.next_at(now))
         for each in endpoints:
             due += (each.breaker.next_at(), each.holds.next_at())
             if each.candidate.ramp < 1.0:

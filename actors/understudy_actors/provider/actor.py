@@ -102,14 +102,14 @@ class ProviderActor:
         endpoint = self._endpoints[message.endpoint]
         concurrency, breaker, domain = endpoint.concurrency, endpoint.breaker, self._domain
         calm = endpoint.calm
-        refusal = None if calm else self._account.check(endpoint, now)
+        refusal = None if calm else self._account.check(endpoint, now, message.tokens)
         if refusal is None and concurrency.in_flight >= concurrency.capacity:
             refusal = _FULL
         if refusal is not None:
             self._refused(endpoint, now)
             return refusal
         attempt = message.attempt
-        proving = not calm and self._account.admit(endpoint, now, attempt, message.timeout_s)
+        proving = not calm and self._account.admit(endpoint, now, message)
         load = concurrency.started()
         permit = Permit(
             attempt,

@@ -40,6 +40,9 @@ def judge(account: Account, endpoint: Endpoint, message: Settle, now: float, wal
     if not endpoint.calm:
         endpoint.holds.release(now, attempt, verdict)
         account.holds.release(now, attempt, verdict)
+    if account.rates is not None:
+        reached = verdict is not _VOID and error is not ErrorClass.CONNECT
+        account.rates.settle(now, attempt, message.tokens, reached=reached)
     if verdict is _VOID:
         if permit.free and endpoint.free is not None:
             endpoint.free.give_back(wall, elapsed_s)

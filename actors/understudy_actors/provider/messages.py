@@ -13,13 +13,14 @@ class Admit(Struct, frozen=True, gc=False):
     """May this attempt run now? Answer: a `Permit` or a `Refusal`.
 
     `attempt` is unique in the engine; `timeout_s` is the attempt's limit, from which the lease of a
-    half-open probe follows.
+    half-open probe follows; `tokens` is about how many it may use, prompt and answer together.
     """
 
     attempt: int
     endpoint: str
     timeout_s: float
     request: str | None = None
+    tokens: int = 0
 
 
 class Permit(Struct, frozen=True, gc=False):
@@ -55,6 +56,7 @@ class Settle(Struct, frozen=True, gc=False):
         idle_s: Seconds of it in which the caller, not the provider, was waited for.
         output_tokens: Length of the answer.
         responded: Did any HTTP response arrive?
+        tokens: What it used, prompt and answer together; None: nobody knows.
     """
 
     permit: Permit
@@ -66,6 +68,7 @@ class Settle(Struct, frozen=True, gc=False):
     responded: bool = True
     gap_s: float | None = None
     idle_s: float = 0.0
+    tokens: int | None = None
 
 
 class Report(Struct, frozen=True):

@@ -26,6 +26,7 @@ class ProviderSettings:
         breaker, holds: Policies.
         concurrency_initial, concurrency_least, concurrency_most: Bounds of each endpoint's limit.
         guard: Failover guard of each endpoint; None keeps every bucket full.
+        requests_per_minute, tokens_per_minute: Limits of the account; None: none.
         failure_domain: Name of what it shares with others (an address, a region); None: nothing.
     """
 
@@ -36,4 +37,6 @@ class ProviderSettings:
     concurrency_least: int = 1
     concurrency_most: int = 256
     guard: GuardRule | None = _DEFAULT_GUARD
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     failure_domain: str | None = None

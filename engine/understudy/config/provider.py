@@ -123,9 +123,6 @@ class ModelConfig(Section, frozen=True, kw_only=True):
 class ProviderConfig(Section, frozen=True, kw_only=True):
     """One account at one provider, with its models.
 
-    `requests_per_minute` and `tokens_per_minute` are accepted and carried; they do not limit
-    anything yet.
-
     Attributes:
         kind: What it is; left out, the section's name.
         enabled: False keeps it configured but unused.
@@ -149,8 +146,9 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
         price: What a model costs that has no price of its own.
         free_quota: Calls that cost nothing, for each model.
         max_request_tokens: Larger requests go elsewhere.
-        requests_per_minute: Its limit.
-        tokens_per_minute: Its limit.
+        requests_per_minute: No minute sees more requests of ours than this.
+        tokens_per_minute: Nor more tokens, prompt and answer together: what an answer may have is
+            reserved, what it had is counted.
         retry: Retries on it, where they differ.
         breaker: When to stop asking it, where that differs.
         concurrency: Attempts in flight at once, for each model.

@@ -191,7 +191,13 @@ def _admit(
         return broke
     try:
         answer: Permit | Refusal = wiring.providers[candidate.index].ask_now(
-            Admit(number, candidate.name, timeout_s, flight.id)
+            Admit(
+                number,
+                candidate.name,
+                timeout_s,
+                flight.id,
+                flight.input_tokens + flight.output_tokens,
+            )
         )
     except ActorError as error:
         # A restart that is overdue, since the process stood still, may come at any moment.

@@ -78,7 +78,8 @@ def _settle_success(
     usage = reply.usage
     if usage is None:
         usage = Usage(flight.input_tokens, flight.output_tokens, estimated=True)
-    settled = Settle(permit, _OK, output_tokens=usage.output_tokens)
+    used = usage.input_tokens + usage.output_tokens
+    settled = Settle(permit, _OK, output_tokens=usage.output_tokens, tokens=used)
     if pace is not None:
         settled = replace(
             settled,

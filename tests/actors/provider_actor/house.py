@@ -104,10 +104,10 @@ class House:
     def pass_time(self, seconds: float) -> None:
         self.world.advance_to(self.now + seconds)
 
-    def admit(self, index: int = 0, timeout_s: float = 10.0) -> Permit | Refusal:
+    def admit(self, index: int = 0, timeout_s: float = 10.0, tokens: int = 0) -> Permit | Refusal:
         self.attempts += 1
         answer: Permit | Refusal = self.ref.ask_now(
-            Admit(self.attempts, self.tier[index].name, timeout_s)
+            Admit(self.attempts, self.tier[index].name, timeout_s, tokens=tokens)
         )
         if isinstance(answer, Permit):
             self.permits[answer.attempt] = answer

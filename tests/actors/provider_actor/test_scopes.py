@@ -25,6 +25,7 @@ from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.messages import (
     Admin,
     Checked,
+    Permit,
     ReleaseScope,
     Report,
     ResetScope,
@@ -117,6 +118,34 @@ def check_account(module: ModuleType, error: ErrorClass = ErrorClass.AUTH) -> No
     assert [c.refusal(house.now) for c in house.tier] == [None, None], "it is proven for all"
     house.attempt(index=0)
     assert house.tier[1].refusal(house.now) is None
+
+
+def check_rates(module: ModuleType) -> None:
+    """Raise unless the account's minute is one for all its endpoints, crashes and time included."""
+    house = two(module, requests_per_minute=2, tokens_per_minute=100)
+    house.attempt(ErrorClass.CONNECT)
+    house.attempt(index=1)
+    running = house.admit(tokens=60)
+    assert isinstance(running, Permit)
+    refusal = house.admit(1)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.why, refusal.retry_at) == ("rate limited", 62.0)
+    assert {c.refusal(house.now) for c in house.tier} == {"rate limited"}
+    house.crash()
+    house.come_back()
+    assert isinstance(house.admit(1), Refusal), "a crash makes no room"
+    house.pass_time(62.0 - house.now)
+    assert {c.refusal(house.now) for c in house.tier} == {None}, "somebody looked, without traffic"
+    assert isinstance(house.admit(1, tokens=41), Refusal), "a running call does not age"
+    house.settle(running)
+    assert isinstance(house.admit(1, tokens=41), Refusal), "nobody said that it used less"
+    house.pass_time(63.0)
+    house.settle(house.lend(), ErrorClass.SERVER)
+    assert isinstance(house.admit(1, tokens=100), Permit)
+
+
+def test_an_accounts_minute_is_one_for_all_its_endpoints() -> None:
+    check_rates(actor)
 
 
 def check_timers(module: ModuleType) -> None:
