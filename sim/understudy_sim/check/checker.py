@@ -12,18 +12,22 @@ from understudy_sim.check.actors import Asks, Restarts, Shutdown, Time
 from understudy_sim.check.admission import Accounts, NoPassing, NoPretext, RetryTimes
 from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generations, Paths
 from understudy_sim.check.budget import FailoverGuard, RetryTokens, Scores
+from understudy_sim.check.closing import Closing
 from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
 from understudy_sim.check.counting import Counting, FailuresOnly
 from understudy_sim.check.decisions import DomainBlame, Motives, TimeLeft
 from understudy_sim.check.delays import Pauses, StatedDelays
 from understudy_sim.check.hedging import HedgeBudgets, Hedges
 from understudy_sim.check.ladders import Ladders
+from understudy_sim.check.limits import SlotLimits
 from understudy_sim.check.liveness import Leases, StatedEnds
+from understudy_sim.check.meanings import Meanings
 from understudy_sim.check.permits import Probes, Returned, SlotCounts
 from understudy_sim.check.queueing import InLine, Places
 from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 from understudy_sim.check.rules import DEFAULT, Rules
+from understudy_sim.check.shares import FailureShares
 from understudy_sim.check.streams import Exact, OneVoice
 from understudy_sim.check.turns import Turns
 from understudy_sim.check.violation import Monitor, Violation, Watch
@@ -80,6 +84,10 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Exact,
     Bands,
     TurnedAway,
+    Closing,
+    FailureShares,
+    SlotLimits,
+    Meanings,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 

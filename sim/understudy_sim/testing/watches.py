@@ -1,23 +1,19 @@
-"""Checkers beside the monitors of the trace: what only a simulated run can be held to."""
+"""What the kit asks beyond the laws of a trace: nothing of one's own may go wrong either.
+
+These are no laws that every trace of an engine must keep. The engine keeps its promise when it
+contains what an adapter, a strategy or a listener raises (R1): only whoever wrote that one has to
+mend it. How a run ended (R2), and what a provider had really sent (R7), a simulation alone can
+tell; in a recorded trace nothing would ever break them.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-
-from understudy_actors.domain.events import (
-    ActorCrashed,
-    BreakerCounted,
-    BreakerMoved,
-    Contained,
-    PermitTaken,
-)
+from understudy_actors.domain.events import ActorCrashed, Contained
 from understudy_sim.check import Rules, Violation, Watch
 from understudy_sim.check.rules import DEFAULT
-from understudy_sim.check.violation import Witness
 from understudy_sim.world_events import RunEnded
 
 _PLANTED = "Poison"  # what a `crash` fault of the scenario makes an actor choke on
-_HALF_OPEN, _CLOSED, _OK = "half-open", "closed", "ok"
 
 
 class OwnCrashes(Watch):
@@ -57,56 +53,3 @@ class Progress(Watch):
         if event.progress == "done":
             return None
         return self.broken(event.progress, f"the run ended in a {event.progress}", (seq, event))
-
-
-class Closing(Watch):
-    """Probes that say nothing prove nothing."""
-
-    name = "R3"
-    claim = "a half-open breaker closes after as many successful probes as configured, no others"
-
-    def __init__(self, rules: Rules = DEFAULT) -> None:
-        super().__init__(rules)
-        self._proofs = Counter[str]()
-        self._half_open: set[str] = set()
-        self._due: dict[str, Witness] = {}
-        self.hears = {
-            BreakerMoved: self._on_moved,
-            BreakerCounted: self._on_counted,
-            PermitTaken: self._on_taken,
-        }
-
-    def _on_counted(self, seq: int, event: BreakerCounted) -> Violation | None:
-        scope, found = event.scope, self._overdue(event.scope, (seq, event))
-        self._proofs[scope] += event.verdict == _OK
-        enough = self._proofs[scope] >= self.rules.breaker_of(scope).close_after
-        if enough and scope in self._half_open:
-            self._due[scope] = seq, event
-        return found
-
-    def _on_taken(self, seq: int, event: PermitTaken) -> Violation | None:
-        return self._overdue(event.scope, (seq, event)) if self._due else None
-
-    def _overdue(self, scope: str, here: Witness) -> Violation | None:
-        """The move follows in the same turn; whatever comes first shows that there is none."""
-        due = self._due.pop(scope, None) if self._due else None
-        if due is None:
-            return None
-        said = f"{scope} is half-open after {self._proofs[scope]} successful probes"
-        return self.broken("too late", said, due, here)
-
-    def _on_moved(self, seq: int, event: BreakerMoved) -> Violation | None:
-        self._due.pop(event.scope, None)
-        if event.target == _HALF_OPEN:
-            self._half_open.add(event.scope)
-        else:
-            self._half_open.discard(event.scope)
-        if event.source == event.target:
-            return None  # restored: what was proven stays so
-        proofs, self._proofs[event.scope] = self._proofs[event.scope], 0
-        wanted = self.rules.breaker_of(event.scope).close_after
-        by_hand = event.why in ("reset", "enabled")
-        if event.source != _HALF_OPEN or event.target != _CLOSED or by_hand or proofs >= wanted:
-            return None
-        said = f"{event.scope} closed after {proofs} successful probes instead of {wanted}"
-        return self.broken("too early", said, (seq, event))

@@ -11,11 +11,8 @@ from understudy_sim.run import Run
 from understudy_sim.scenario import Scenario
 from understudy_sim.testing.doors import Doors
 from understudy_sim.testing.laws import LawBroken
-from understudy_sim.testing.meanings import Meanings
 from understudy_sim.testing.readings import Readings
-from understudy_sim.testing.shares import FailureShares
-from understudy_sim.testing.slots import SlotLimits
-from understudy_sim.testing.watches import Closing, OwnCrashes, Progress
+from understudy_sim.testing.watches import OwnCrashes, Progress
 from understudy_sim.world import run
 
 EVERY: Final[tuple[type[Watch], ...]] = (
@@ -23,14 +20,10 @@ EVERY: Final[tuple[type[Watch], ...]] = (
     Reference,
     OwnCrashes,
     Progress,
-    Closing,
-    FailureShares,
-    SlotLimits,
-    Meanings,
     Readings,
     Doors,
 )
-"""Every checker that the kit runs."""
+"""Every checker that the kit runs: the laws of a trace, then those of a run (see `watches`)."""
 CLAIMS: Final[Mapping[str, str]] = {each.name: each.claim for each in EVERY}
 
 

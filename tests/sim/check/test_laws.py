@@ -7,6 +7,7 @@ import pytest
 from tests.sim.check.case import Case
 from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
+from tests.sim.check.cases_of_limits import CASES as LIMITS
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
@@ -102,6 +103,7 @@ CASES = [
     *WAITING,
     *STREAMS,
     *COPIES,
+    *LIMITS,
     # S1
     Case(
         NoPassing,

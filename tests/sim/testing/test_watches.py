@@ -30,10 +30,11 @@ from understudy_sim.testing.worlds import CLAIMS, EVERY
 from understudy_sim.world_events import FaultBegan, RunEnded, Served
 
 EXTRA = EVERY[len(ALL) :]
+JUDGED = [each for each in EVERY if each in EXTRA or each.name in ("R3", "R4", "R5", "R6")]
 
 
 def found(events: Sequence[Event]) -> list[str]:
-    return [each.monitor for each in check(enumerate(events, 1), EXTRA)]
+    return [each.monitor for each in check(enumerate(events, 1), JUDGED)]
 
 
 def moved(source: str, target: str, generation: int, why: str = "") -> Event:
@@ -240,4 +241,4 @@ def test_a_checker_speaks_when_its_law_is_broken_and_only_then(
 
 def test_every_checker_states_its_law() -> None:
     assert all(len(claim) > 20 for claim in CLAIMS.values())
-    assert {each.name for each in EXTRA} == {"D1", "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8"}
+    assert {each.name for each in EXTRA} == {"D1", "R1", "R2", "R7", "R8"}

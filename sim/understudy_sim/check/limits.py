@@ -16,9 +16,9 @@ from understudy_actors.domain.events import (
     SlotFreed,
     SlotTaken,
 )
-from understudy_sim.check import Rules, Violation, Watch
 from understudy_sim.check.gates import ACTOR
-from understudy_sim.check.rules import DEFAULT, provider_of
+from understudy_sim.check.rules import DEFAULT, Rules, provider_of
+from understudy_sim.check.violation import Violation, Watch
 
 _OK, _THROTTLED, _CLOSED, _HALF_OPEN = "ok", "throttled", "closed", "half-open"
 _CUT: Final = 0.85

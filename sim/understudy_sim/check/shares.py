@@ -9,9 +9,8 @@ import attrs
 
 from understudy_actors.domain.events import BreakerCounted, BreakerMoved
 from understudy_actors.provider.policy import BreakerPolicy
-from understudy_sim.check import Rules, Violation, Watch
-from understudy_sim.check.rules import DEFAULT
-from understudy_sim.check.violation import Witness
+from understudy_sim.check.rules import DEFAULT, Rules
+from understudy_sim.check.violation import Violation, Watch, Witness
 
 _OK, _FAILED, _CLOSED, _RESTORED = "ok", "failed", "closed", "restored"
 _COUNTED_MAX = 20_000

@@ -7,8 +7,8 @@ from typing import Final
 
 from understudy_actors.domain.events import AttemptEnded, HoldSet, RequestOutcome
 from understudy_actors.domain.outcome import HoldKind
-from understudy_sim.check import Rules, Violation, Watch
-from understudy_sim.check.rules import DEFAULT, provider_of
+from understudy_sim.check.rules import DEFAULT, Rules, provider_of
+from understudy_sim.check.violation import Violation, Watch
 
 _VERDICTS: Final = {
     **dict.fromkeys(("auth", "permission", "quota", "model_not_found", "conflict"), "neutral"),
