@@ -4,11 +4,11 @@ How it fits together, from the wire to the caller:
 
 - `channel` is one answer under way: bytes of the transport through an adapter's pure reader, or a
   whole answer of an adapter that cannot stream.
-- `attempt` reads a channel under one permit and under the limits on silence, and settles it exactly
-  once, in the same turn in which it ends, however it ends.
+- `attempt` reads a channel under one permit, and settles it exactly once, in the same turn in which
+  it ends, however it ends. `silence` tells it how long to wait, and learns from how long it did.
 - `rescue` decides, as a pure function, how somebody else may go on with an answer that broke off;
   `splice` is the machine that lets only the part through that was not delivered yet.
-- `stream` is what the caller iterates over. It has no loop over candidates of its own: whenever an
+- `stream` is what the caller iterates over; `delivered` is what it has got. It has no loop over candidates of its own: whenever an
   answer is to be begun it calls the same request loop that whole answers go through, which asks
   one candidate after the other until one has a first piece to deliver.
 

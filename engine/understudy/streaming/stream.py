@@ -15,6 +15,7 @@ from understudy.routing.loop import Broken, serve
 from understudy.routing.settlement import settle
 from understudy.routing.wiring import Call, Wiring
 from understudy.streaming.attempt import StreamAttempt, cannot_go_on
+from understudy.streaming.delivered import Delivered
 from understudy.streaming.rescue import plan
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import Candidate
@@ -55,9 +56,7 @@ class ChatStream:
         self._attempt: StreamAttempt | None = None
         self._ready: deque[Delta] = deque()
         self._committed = 0  # the attempt of which something was delivered last
-        self._texts: list[str] = []
-        self._chars = 0
-        self._calls: set[int] = set()
+        self._delivered = Delivered()
         self._reading = False
         self._skipped = 0
         self._result: Result | None = None
@@ -84,9 +83,7 @@ class ChatStream:
     @property
     def text(self) -> str:
         """The text that was delivered so far."""
-        if len(self._texts) > 1:
-            self._texts = ["".join(self._texts)]
-        return self._texts[0] if self._texts else ""
+        return self._delivered.text
 
     @property
     def skipped(self) -> int:
@@ -108,7 +105,7 @@ class ChatStream:
 
     def __repr__(self) -> str:
         state = "over" if self._over else "open" if self._flight is not None else "not begun"
-        return f"<ChatStream {self.request_id} {state}, {self._chars} characters>"
+        return f"<ChatStream {self.request_id} {state}, {self._delivered.chars} characters>"
 
     # The caller's side
 
@@ -213,12 +210,12 @@ class ChatStream:
         if self._attempt is not None:
             self._skipped += self._attempt.skipped
             self._attempt = None
-        if broken is not None and (self._chars or self._calls):
+        if broken is not None and self._delivered:
             self._leave_out(flight, broken[1])
         try:
             attempt, _ = await serve(self._wiring, flight, self._begin, broken=broken)
         except (NoCandidate, AllAttemptsFailed) as error:
-            if self._chars or self._calls:
+            if self._delivered:
                 raise self._broken(error) from error
             stand_in = self._desk.fallback_content(flight)
             if stand_in is None or isinstance(error, OverMaxCost):
@@ -227,7 +224,7 @@ class ChatStream:
             self._ready.append(TextDelta(stand_in.text))
             self._end("degraded")
         except UnderstudyError as error:
-            if self._chars or self._calls:
+            if self._delivered:
                 raise self._broken(error) from error
             error.request_id = error.request_id or flight.id
             raise
@@ -269,7 +266,7 @@ class ChatStream:
                     request=flight.id,
                     endpoint=candidate.name,
                     how=own.how,
-                    delivered_chars=self._chars,
+                    delivered_chars=self._delivered.chars,
                 )
             )
         attempt = StreamAttempt(wiring, flight, candidate, permit, own)
@@ -281,7 +278,7 @@ class ChatStream:
         Raises:
             StreamBroken: Nobody can.
         """
-        if self._calls:
+        if self._delivered.calls:
             raise self._broken(error, "a function call cannot be continued") from error
         text, able = self.text, False
         for each in flight.decisions[-1].route.candidates:
@@ -306,14 +303,10 @@ class ChatStream:
                         attempt=self._committed,
                         request=self.request_id,
                         endpoint=attempt.candidate.name,
-                        delivered_chars=self._chars,
+                        delivered_chars=self._delivered.chars,
                     )
                 )
-        if isinstance(delta, TextDelta):
-            self._texts.append(delta.text)
-            self._chars += len(delta.text)
-        else:
-            self._calls.add(delta.index)
+        self._delivered.add(delta)
 
     # Ending
 
@@ -346,19 +339,5 @@ class ChatStream:
         self._desk.end(flight, status, self._result, retry_at)
 
     def _broken(self, error: UnderstudyError, why: str | None = None) -> StreamBroken:
-        """The error for an answer that broke off: how much was delivered, and why no more was."""
-        flight = self._flight
-        assert flight is not None
-        calls = f" and {len(self._calls)} function calls" if self._calls else ""
-        told = str(error) if why is None else f"{why}: {error}"
-        return StreamBroken(
-            f"the answer broke off after {self._chars} characters{calls} were delivered: {told} "
-            "What was delivered is exact, and not the whole answer. Ask again for a whole one.",
-            delivered_chars=self._chars,
-            delivered_calls=len(self._calls),
-            retry_at=error.retry_at,
-            retry_after_s=error.retry_after_s,
-            attempts=flight.attempts,
-            reasons=error.reasons,
-            request_id=flight.id,
-        )
+        assert self._flight is not None
+        return self._delivered.broken(self._flight, error, why)

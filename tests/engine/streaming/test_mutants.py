@@ -27,6 +27,8 @@ SEAMS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "rescue": (("understudy.streaming.stream:plan", "plan"),),
     "channel": (("understudy.assembly:streams_over_wire", "over_wire"),),
     "attempt": (("understudy.streaming.stream:StreamAttempt", "StreamAttempt"),),
+    "silence": (("understudy.streaming.attempt:Silence", "Silence"),),
+    "delivered": (("understudy.streaming.stream:Delivered", "Delivered"),),
     "stream": (("understudy.engine:ChatStream", "ChatStream"),),
 }
 """Where each module's names are used from."""
@@ -150,21 +152,21 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "attempt",
         "nobody minds silence",
         "scope = trio.CancelScope(deadline=at)",
-        "scope = trio.CancelScope(deadline=self._ends_at)",
+        "scope = trio.CancelScope(deadline=at + 30)",
         streams.test_a_silent_start_is_given_up_after_the_limit_that_was_learned,
     ),
     (
         "attempt",
         "keep-alives count as a token",
-        "begun = channel is not None and channel.begun\n        at =",
-        "begun = channel is not None\n        at =",
+        "begun = channel is not None and channel.begun\n        whole =",
+        "begun = channel is not None\n        whole =",
         _before("keep-alives only"),
     ),
     (
-        "attempt",
+        "silence",
         "one silent start may take all the time",
-        "else min(self._share_at, self._ends_at)",
-        "else self._ends_at",
+        "else min(self._share_at, ends_at)",
+        "else ends_at",
         streams.test_one_silent_start_cannot_eat_the_whole_time,
     ),
     (
@@ -176,10 +178,10 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         _unmarked,
     ),
     (
-        "attempt",
+        "silence",
         "the caller's time is the provider's",
-        "self._idle_s += self._now() - self._idle_since",
-        "self._idle_s += 0.0",
+        "self._idle_since = now",
+        "self._idle_since = None",
         streams.test_the_callers_own_time_is_not_the_providers_fault,
     ),
     (
@@ -199,8 +201,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "attempt",
         "what came of a broken answer costs nothing",
-        "self._estimate(channel.usage) if channel is not None and unfinished else None",
-        "None",
+        "unfinished = self._silence.usage(channel.usage)",
+        "pass",
         _spliced(),
     ),
     (
@@ -220,7 +222,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "stream",
         "a function call is continued",
-        "        if self._calls:\n            raise self._broken(error, ",
+        "        if self._delivered.calls:\n            raise self._broken(error, ",
         "        if False:\n            raise self._broken(error, ",
         _in_a_call,
     ),
@@ -232,7 +234,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         _broken,
     ),
     (
-        "stream",
+        "delivered",
         "nothing is known of what was delivered",
         "self._texts.append(delta.text)",
         "pass",
@@ -248,7 +250,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "stream",
         "configured content comes after a part of an answer",
-        "            if self._chars or self._calls:\n"
+        "            if self._delivered:\n"
         "                raise self._broken(error) from error\n            stand_in",
         "            stand_in",
         streams.test_configured_content_is_delivered_when_nobody_has_begun,
