@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import trio
+
 from understudy.adapters.base import Reply
 from understudy.assembly import Parts
 from understudy.choice import Choice, Fallback, choice_of
@@ -13,11 +15,13 @@ from understudy.controls import Controls, error_class
 from understudy.inspection import TestReport, check_all, try_out
 from understudy.listening import EventStream
 from understudy.reports import ProviderHealth, StatusReport, health_of, status_of
+from understudy.routing.collapse import Collapser
 from understudy.routing.desk import Desk
 from understudy.routing.endings import nobody
 from understudy.routing.explain import Explanation
 from understudy.spending import BudgetStanding, budget_standing
 from understudy.streaming.stream import ChatStream
+from understudy_actors.dispatcher.collapse import collapses, key_of
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.messages import Select
 from understudy_actors.dispatcher.strategies.base import Strategy
@@ -35,7 +39,7 @@ from understudy_actors.runtime.trace import Listener
 class Engine:
     """Routes requests to providers that can serve them now. `open_engine` makes one."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, nursery: trio.Nursery) -> None:
         self._parts = parts
         self._wiring = parts.wiring
         self._clock = parts.ports.clock
@@ -47,6 +51,8 @@ class Engine:
         self._desk = Desk(
             parts.wiring, parts.config, parts.ports, parts.records, operations, strategies
         )
+        self._collapser = Collapser(parts.wiring, self._desk, nursery)
+        self._collapse = parts.config.collapse
 
     # Requests
 
@@ -60,6 +66,10 @@ class Engine:
             ProviderError: One failed in a way that asking others cannot help.
             Overloaded, ShuttingDown: It was not accepted.
         """
+        if self._collapse or getattr(request, "collapse", None):
+            key = key_of(request) if collapses(request, self._collapse) else None
+            if key is not None:
+                return await self._collapser.route(request, key)
         return await self._desk.see_through(self._desk.accept(request), None)
 
     def stream(self, request: Request) -> ChatStream:

@@ -106,7 +106,7 @@ class open_engine:
                 nursery.start_soon(
                     keep_checking, parts, name, provider.health_check, name=f"check {name}"
                 )
-        return Engine(parts)
+        return Engine(parts, nursery)
 
     async def __aexit__(
         self,

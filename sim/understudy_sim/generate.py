@@ -181,6 +181,9 @@ def _client(dice: Dice, kind: str, models: list[str], plan: Plan, requests: int)
         client |= {"tenant": "acme", "users": dice.whole("users", 1, 5)}
     if dice.chance("priority", 0.3):
         client["priority"] = dice.whole("step", -2, 2)
+    if dice.chance("collapses", 0.1):
+        client["collapse"] = True
+        client["prompt_tokens"] = {"kind": "fixed", "value": 100}
     if dice.chance("operation", 0.15):
         client["operation"] = dice.pick("other", ("embedding", "image"))
     elif dice.chance("streams", 0.3):

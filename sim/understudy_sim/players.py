@@ -179,6 +179,7 @@ class Audience:
             "tenant": client.tenant,
             "priority": client.priority,
             "hedge": client.hedge,
+            "collapse": client.collapse,
             "id": identity,
         }
         match client.operation:

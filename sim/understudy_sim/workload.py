@@ -46,6 +46,7 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         stream: Whether it reads answers piece by piece (chat only).
         priority: Of its requests while they wait for a slot.
         hedge: Whether its requests are hedged; left out, as the engine's configuration says.
+        collapse: Whether identical ones of its requests share one call; left out, as configured.
         cancels: Requests that it gives up.
         repeats: What it does itself after a failure.
         requests_max: It stops after so many.
@@ -68,6 +69,7 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     stream: bool = False
     priority: Annotated[int, Meta(ge=-3, le=3)] = 0
     hedge: bool | None = None
+    collapse: bool | None = None
     cancels: Cancels | None = None
     repeats: Repeats | None = None
     requests_max: Count | None = None

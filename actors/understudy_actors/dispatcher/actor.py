@@ -217,7 +217,7 @@ class Dispatcher:
         flight, first, now = message.flight, message.first, self._now()
         if not (self._queue.idle and self._hedges.spare and self._budget.covers(now)):
             return None  # nor is a second copy for one a reason to let another wait
-        decision = self._ranking.decide(flight, now)
+        decision = self._ranking.able(flight, now)
         decision.ranked = targets(
             first,
             decision.ranked,

@@ -211,6 +211,7 @@ class Order:
 
     def add(self, waiter: Waiter, now: float) -> None:
         """Let a waiter in, where its ticket, its tenant and the time it has waited put it."""
+        self.age(now)
         self._waiters[waiter.ticket] = waiter
         self._kin[waiter.kin] += 1
         self._seat(waiter)

@@ -102,6 +102,16 @@ class Ranking:
         view = View(now, flight.request, *tokens, self._draws)
         return self._rank(view, flight.tried, flight.outgrew)
 
+    def able(self, flight: Flight, now: float) -> Decision:
+        """Who could serve a flight now, in configured order: no strategy takes a turn for it."""
+        request = flight.request
+        key = route_key(request)
+        route = self._routes.get(key) or self._make_route(key)
+        decision = Decision(now, self.strategy_name(request), route, route.candidates, {})
+        view = View(now, request, flight.input_tokens, flight.output_tokens, self._draws)
+        self._filter(decision, view, flight.tried, flight.outgrew)
+        return decision
+
     def select(self, message: Select, now: float) -> Decision:
         """Rank for a caller who makes the call."""
         tokens = message.input_tokens, message.output_tokens

@@ -129,6 +129,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         tags: Only providers that carry every one of these.
         fallback: False asks the first choice only.
         hedge: Whether a second copy may be sent while the first is silent; None is as configured.
+        collapse: Whether it shares one call with identical requests under way; None is as
+            configured, which is for answers that are the same each time.
         output_tokens: The caller's estimate of the answer's length, for cost and latency.
         user: Whom to account it to.
         tenant: Whose share it counts in while requests wait for a slot; left out, its `user`.
@@ -151,6 +153,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     fallback: bool = True
     hedge: bool | None = None
+    collapse: bool | None = None
     output_tokens: int | None = None
     user: str | None = None
     tenant: str | None = None

@@ -57,6 +57,8 @@ class Config(Section, frozen=True, kw_only=True):
         queue_capacity: How many requests may wait for a slot.
         waiting: In what order they are served.
         stream: Silence within streams.
+        collapse: True lets identical requests under way share one call, if their answer is the same
+            each time: embeddings, and chats at temperature 0.
         hedge: A second copy of a request whose first is silent; off unless written.
         retry: Retries on the same provider.
         budgets: What may be spent, by scope and calendar window; all that apply must have room.
@@ -84,6 +86,7 @@ class Config(Section, frozen=True, kw_only=True):
     queue_capacity: Count = 1000
     waiting: WaitingConfig = WaitingConfig()
     stream: StreamConfig = StreamConfig()
+    collapse: bool = False
     hedge: HedgeConfig = HedgeConfig(enabled=False)
     retry: RetryConfig = RetryConfig()
     budgets: tuple[SpendingConfig, ...] = ()

@@ -34,7 +34,7 @@ async def attempt(
     """
     scopes = wiring.flights.scopes
     scope = trio.CancelScope(deadline=permit.taken_at + timeout_s)
-    scopes[scope] = None
+    scopes[scope] = flight
     answer: Reply | ProviderError | None = None  # stays None if the caller or the engine leaves
     try:
         if wiring.trace.fine:

@@ -54,6 +54,8 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
         _whole("output_tokens", request.output_tokens, 0)
     if request.hedge is not None and not isinstance(request.hedge, bool):
         raise _invalid("hedge", request.hedge, "True, False or None")
+    if request.collapse is not None and not isinstance(request.collapse, bool):
+        raise _invalid("collapse", request.collapse, "True, False or None")
     if request.priority != 0:
         _step("priority", request.priority, PRIORITY_MAX)
     body = request.input

@@ -11,6 +11,7 @@ import trio
 from understudy.adapters.base import Reply
 from understudy.adapters.local import LocalAdapter
 from understudy.routing.purse import Purse
+from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.request import Request
@@ -40,11 +41,13 @@ class Flights:
 
     Permits live here and not in the provider actors, so that an actor's crash forgets none.
 
+    A scope stands beside the flight whose attempt it limits, if it limits one.
+
     `closing` refuses new requests, `over` (when draining has ended) new attempts too.
     """
 
     permits: dict[int, Permit] = attrs.Factory(dict)
-    scopes: dict[Cancellable, None] = attrs.Factory(dict)
+    scopes: dict[Cancellable, Flight | None] = attrs.Factory(dict)
     accepted: int = 0
     running: int = 0
     attempts: int = 0

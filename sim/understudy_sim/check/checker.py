@@ -13,6 +13,7 @@ from understudy_sim.check.admission import Accounts, NoPassing, NoPretext, Retry
 from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generations, Paths
 from understudy_sim.check.budget import FailoverGuard, RetryTokens, Scores
 from understudy_sim.check.closing import Closing
+from understudy_sim.check.collapsing import Shared
 from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
 from understudy_sim.check.counting import Counting, FailuresOnly
 from understudy_sim.check.decisions import DomainBlame, Motives, TimeLeft
@@ -88,6 +89,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     FailureShares,
     SlotLimits,
     Meanings,
+    Shared,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from msgspec.structs import replace
+
 from understudy_actors.dispatcher.retry import RetryRule
+from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_actors.domain.events import (
     AttemptAdmitted,
     AttemptDispatched,
@@ -187,10 +190,19 @@ class InTime(Watch):
         self._live: Agenda[tuple[int, RequestAccepted]] = Agenda(rules.late_s)
         self.hears = {
             RequestAccepted: self._accepted,
+            RequestJoined: self._joined,
             AttemptDispatched: self._dispatched,
             RetryScheduled: self._scheduled,
             RequestOutcome: self._ended,
         }
+
+    def _joined(self, seq: int, event: RequestJoined) -> None:  # noqa: ARG002
+        """A shared call may take as long as any of those who wait for it."""
+        accepted = self._live.get(event.shared)
+        if accepted is not None and accepted[1].deadline < event.deadline:
+            longer = accepted[0], replace(accepted[1], deadline=event.deadline)
+            self._live.add(event.shared, event.deadline, longer)
+            self.due = self._live.due
 
     def _accepted(self, seq: int, event: RequestAccepted) -> Violation | None:
         self._live.add(event.request, event.deadline, (seq, event))

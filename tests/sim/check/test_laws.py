@@ -8,6 +8,7 @@ from tests.sim.check.case import Case
 from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
 from tests.sim.check.cases_of_limits import CASES as LIMITS
+from tests.sim.check.cases_of_sharing import CASES as SHARING
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
@@ -104,6 +105,7 @@ CASES = [
     *STREAMS,
     *COPIES,
     *LIMITS,
+    *SHARING,
     # S1
     Case(
         NoPassing,

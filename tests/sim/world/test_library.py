@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.sim.world.worlds import of
+from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_actors.domain.events import (
     ActorCrashed,
     ActorRestarted,
@@ -288,6 +289,18 @@ def hedged_outage(ran: Run, told: Headline) -> None:
     assert told.attempts_per_request < 1.1
 
 
+def popular_question(ran: Run, told: Headline) -> None:
+    joined = of(ran, RequestJoined)
+    calls = {event.shared for event in joined}
+    assert len(joined) == len(ran.requests)
+    assert len(calls) < 0.1 * len(ran.requests)
+    stayed = [each for each in ran.requests if each.status != "cancelled"]
+    assert len(stayed) < 0.9 * len(ran.requests)
+    assert availability(stayed) > 0.99
+    paid = sum(each.cost_usd or 0.0 for each in ran.requests)
+    assert paid <= sum(event.billed_usd for event in of(ran, Served)) + 1e-9
+
+
 def rush(ran: Run, told: Headline) -> None:
     def of_client(name: str) -> list[RequestRecord]:
         return [each for each in between(ran, 60, 180) if each.client == name]
@@ -322,6 +335,7 @@ CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "malformed-answers": malformed_answers,
     "metastable": metastable,
     "impatient-overload": impatient_overload,
+    "popular-question": popular_question,
     "primary-outage": primary_outage,
     "rate-limit-no-headers": rate_limits_unsaid,
     "rate-limit-retry-after": rate_limits,
