@@ -111,6 +111,27 @@ async def test_the_last_one_to_leave_ends_the_call_and_nobody_joins_it_any_more(
         lawful(books)
 
 
+async def test_nobody_joins_a_call_that_is_being_called_off() -> None:
+    calls: list[float] = []
+
+    async def a(request: Request) -> str:
+        calls.append(trio.current_time())
+        if len(calls) == 1:
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(5.0)  # it takes its time to hang up
+        return "fresh"
+
+    async with house({**ordered("a"), **ON}, a=a) as (engine, books):
+        with trio.move_on_after(1.0):
+            await engine.route(SAME)
+        assert (await engine.route(SAME)).text == "fresh"
+        assert (calls, trio.current_time()) == ([0.0, 1.0], 1.0)
+        lawful(books)
+
+
 async def test_each_is_gone_at_its_own_deadline_and_the_call_lasts_as_long_as_the_latest() -> None:
     hasty = Request.chat("hi", temperature=0, timeout_s=1.0)
     a = Script(3.0)

@@ -37,7 +37,10 @@ OFF = {"ratio": 0, "trip_after": 10**6, "growth": False}
 
 @asynccontextmanager
 async def taught(
-    *late: Any, config: dict[str, Any] | None = None, **others: Callable[..., Any]
+    *late: Any,
+    config: dict[str, Any] | None = None,
+    asked: Request = HI,
+    **others: Callable[..., Any],
 ) -> AsyncIterator[tuple[Engine, Books, Script]]:
     """An engine whose first choice `a` has answered at once 20 times, and then goes on so."""
     a = Script(*["quick"] * KNOWN, *late)
@@ -45,7 +48,7 @@ async def taught(
     functions: dict[str, Any] = {"a": a, **others}
     async with house(ordered(*functions, **keys), **functions) as (engine, books):
         for _ in range(KNOWN):
-            await engine.route(HI)
+            await engine.route(asked)
         yield engine, books, a
 
 
@@ -203,6 +206,22 @@ async def test_no_second_copy_follows_a_failure() -> None:
             await engine.route(HI)
         await trio.sleep(5.0)
         assert not books.of(HedgeLaunched)
+
+
+async def test_the_money_for_both_copies_is_set_aside_and_both_are_booked() -> None:
+    short = Request.chat("hi", max_tokens=10)
+    for limit, copied in ((0.215, False), (0.225, True)):
+        keys: dict[str, Any] = {
+            "providers": {name: {"price": PRICE} for name in ("a", "b")},
+            "budgets": [{"usd": limit, "per": "day"}],
+        }
+        async with taught(2.0, config=keys, asked=short, b=Script(HANG)) as (engine, books, _):
+            assert engine.budgets()[0].spent_usd == pytest.approx(0.2)
+            assert (await engine.route(short)).provider == "a"
+            assert bool(books.of(HedgeLaunched)) is copied
+            (budget,) = engine.budgets()
+            assert budget.reserved_usd == 0
+            assert budget.spent_usd == pytest.approx(0.22 if copied else 0.21)
 
 
 async def test_a_copy_goes_to_nobody_for_whom_others_wait() -> None:

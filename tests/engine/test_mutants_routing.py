@@ -337,7 +337,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "a call that ends may still be joined",
         "            self._forget(shared)  # whoever comes now begins anew\n",
         "",
-        collapsing.test_the_last_one_to_leave_ends_the_call_and_nobody_joins_it_any_more,
+        collapsing.test_nobody_joins_a_call_that_is_being_called_off,
     ),
     (
         "collapse",
