@@ -18,11 +18,14 @@ from understudy.config import (
     guard_rule,
     holds_of,
 )
+from understudy.zones import IanaZone
 from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import GuardRule, RetryRule
 from understudy_actors.dispatcher.strategies import BUILT_IN
 from understudy_actors.domain.candidate import EndpointSpec
+from understudy_actors.ledger.account import Limit
+from understudy_actors.ledger.windows import Zone
 from understudy_actors.provider.policy import (
     DEFAULT as DEFAULT_BREAKER,
     DEFAULT_HOLDS,
@@ -34,6 +37,7 @@ _RETRY: Final = RetryRule()
 _GUARD: Final = GuardRule()
 _HEDGE: Final = HedgeRule()
 _WAITING: Final = WaitingRule()
+_UTC: Final = IanaZone("UTC")
 
 
 def provider_of(scope: str) -> str:
@@ -63,6 +67,7 @@ class Rules:
         waiting: In what order they are served.
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
         hedge: When second copies may be sent.
+        limits, zone: Budgets, and where their days begin.
         fleet: Every endpoint in configured order, for the reference model.
         chained: Operations with an order of their own, which the reference model leaves alone.
     """
@@ -89,6 +94,8 @@ class Rules:
     waiting: WaitingRule = _WAITING
     reroute_refused_content: bool = False
     hedge: HedgeRule = _HEDGE
+    limits: tuple[Limit, ...] = ()
+    zone: Zone = _UTC
     fleet: tuple[EndpointSpec, ...] = ()
     chained: frozenset[str] = frozenset()
 
@@ -121,6 +128,8 @@ class Rules:
             waiting=settings.waiting,
             reroute_refused_content=settings.reroute_refused_content,
             hedge=settings.hedge,
+            limits=tuple(each.limit() for each in config.budgets),
+            zone=IanaZone(config.time_zone),
             fleet=specs,
             chained=frozenset(settings.chains),
         )

@@ -9,12 +9,15 @@ from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
 from tests.sim.check.cases_of_limits import CASES as LIMITS
 from tests.sim.check.cases_of_sharing import CASES as SHARING
+from tests.sim.check.cases_of_money import CASES as MONEY
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
 from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.retry import Backoff, RetryRule
 from understudy_actors.domain.candidate import EndpointSpec
+from understudy_actors.ledger.account import EACH, Limit, Scope
+from understudy_actors.ledger.windows import Period
 from understudy_actors.provider.policy import BreakerPolicy, classic
 from understudy_sim.check import ALL, Rules
 from understudy_sim.check.actors import Asks, Restarts, Shutdown, Time
@@ -36,6 +39,10 @@ RULES = Rules(
     retries={"steady": RetryRule(backoff=Backoff(base_s=0.5, jitter=False))},
     queue_capacity=2,
     hedge=HedgeRule(concurrent=4),
+    limits=(
+        Limit(Scope("engine"), Period.DAY, 100),
+        Limit(Scope("user", EACH), Period.TOTAL, 50),
+    ),
     fleet=tuple(
         EndpointSpec(provider=name, model="m", operations=("chat",), failure_domain=domain)
         for name, domain in (("a", "cloud"), ("cloudy", "cloud"), ("clear", "field"))
@@ -103,6 +110,7 @@ CASES = [
     *FOLLOWING,
     *WAITING,
     *STREAMS,
+    *MONEY,
     *COPIES,
     *LIMITS,
     *SHARING,

@@ -26,6 +26,7 @@ from understudy_actors.domain.events import (
     SlotTaken,
 )
 from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
+from understudy_actors.domain.money_events import BudgetAlert, MoneyCharged, MoneyReserved
 from understudy_actors.domain.waiting_events import Unqueued
 from understudy_sim.check import ALL
 from understudy_sim.headline import Headline, availability, headline
@@ -315,9 +316,29 @@ def rush(ran: Run, told: Headline) -> None:
     assert len(waits) > 500
 
 
+def budget_flood(ran: Run, told: Headline) -> None:
+    charged = {event.reservation: event.micro_usd for event in of(ran, MoneyCharged)}
+    of_alpha = [e for e in of(ran, MoneyReserved) if "provider alpha" in e.scopes]
+    assert 0.97 * 500_000 < sum(charged.values()) <= 500_000, "the day's, in micro-USD"
+    assert sum(charged.get(each.reservation, 0) for each in of_alpha) <= 400_000
+    assert set(charged) == {event.reservation for event in of(ran, MoneyReserved)}
+    unknown = sum(event.micro_usd for event in of(ran, MoneyCharged) if not event.known)
+    assert told.cost_usd is not None
+    assert sum(charged.values()) - unknown <= told.cost_usd * 1e6 + 1
+    assert told.billed_usd * 1e6 <= sum(charged.values()), "providers bill no more than is booked"
+    alerts = [(event.budget, event.percent) for event in of(ran, BudgetAlert)]
+    assert len(set(alerts)) == len(alerts) == 3
+    assert errors_of_requests(ran)["OverBudget"] > 1500
+
+
+def errors_of_requests(ran: Run) -> Counter[str]:
+    return Counter(event.status for event in of(ran, RequestOutcome))
+
+
 CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "actor-crashes": actor_crashes,
     "brownout": brownout,
+    "budget-flood": budget_flood,
     "cascade": cascade,
     "client-cancels": client_cancels,
     "clock-jump": clock_jump,

@@ -1,0 +1,103 @@
+"""Cases of the laws of money."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.sim.check.case import Case
+from tests.sim.check.tape import Tape
+from understudy_actors.domain.money_events import MoneyCharged, MoneyReserved
+from understudy_sim.check.money import Budgets, Reservations
+
+DAY_S = 86_400.0
+
+
+def lent(t: Tape, micro_usd: int, number: int = 1, **fields: Any) -> Tape:
+    """Money is set aside for an attempt of that number."""
+    facts: dict[str, Any] = {
+        "request": "r",
+        "attempt": number,
+        "scopes": ("engine",),
+        "strict": True,
+        "wall": 1000.0,
+        **fields,
+    }
+    return t.add(MoneyReserved, reservation=number, micro_usd=micro_usd, **facts)
+
+
+def paid(t: Tape, micro_usd: int, number: int = 1, *, known: bool = True) -> Tape:
+    """It is settled."""
+    facts: dict[str, Any] = {"request": "r", "attempt": number, "known": known}
+    return t.add(MoneyCharged, reservation=number, micro_usd=micro_usd, **facts)
+
+
+def sent(t: Tape, micro_usd: int, number: int = 1) -> Tape:
+    """Money is set aside for an attempt, and it is sent."""
+    lent(t, micro_usd, number)
+    return t.admit(number)
+
+
+CASES = [
+    Case(  # the limits are those of `RULES`: the engine 100 a day, each user 50 in all
+        Budgets,
+        "110 micro-USD are spent and reserved by engine",
+        lambda t: lent(paid(sent(lent(t, 30, 9), 60), 50), 30, 2),
+        lambda t: lent(paid(sent(lent(t, 30, 9), 60), 40), 30, 2),
+    ),
+    Case(
+        Budgets,
+        "by user ann under user *",
+        lambda t: lent(t, 60, scopes=("user ann",)),
+        lambda t: lent(lent(t, 50, scopes=("user ann",)), 50, 2, scopes=("user bob",)),
+    ),
+    Case(
+        Budgets,
+        "120 micro-USD",
+        lambda t: lent(lent(t, 60), 60, 2, wall=1000.0 + DAY_S / 2),
+        lambda t: lent(lent(t, 60), 60, 2, wall=1000.0 + DAY_S),
+    ),
+    Case(  # a charge belongs to the day of its reservation
+        Budgets,
+        "101 micro-USD",
+        lambda t: lent(paid(lent(lent(t, 60), 60, 2, wall=1000.0 + DAY_S), 60), 41, 3),
+        lambda t: lent(
+            paid(lent(lent(t, 60), 60, 2, wall=1000.0 + DAY_S), 60), 40, 3, wall=1000.0 + DAY_S
+        ),
+    ),
+    Case(
+        Reservations,
+        "was settled, and nothing was reserved by it",
+        lambda t: paid(paid(sent(t, 10), 5), 5),
+        lambda t: paid(sent(paid(sent(t, 10), 5), 10, 2), 5, 2),
+    ),
+    Case(
+        Reservations,
+        "was never sent, and cost 5 micro-USD",
+        lambda t: paid(lent(t, 10), 5),
+        lambda t: paid(lent(t, 10), 0),
+    ),
+    Case(
+        Reservations,
+        "not all of it was charged",
+        lambda t: paid(sent(t, 10), 5, known=False),
+        lambda t: paid(sent(t, 10), 10, known=False),
+    ),
+    Case(
+        Reservations,
+        "its money is still set aside",
+        lambda t: sent(t, 10).ended("ok"),
+        lambda t: paid(sent(t, 10), 5).ended("ok"),
+    ),
+    Case(
+        Reservations,
+        "money is still set aside for it",
+        lambda t: lent(t, 10).outcome(),
+        lambda t: paid(lent(t, 10), 0).outcome(),
+    ),
+    Case(
+        Reservations,
+        "was paid for twice",
+        lambda t: lent(lent(t, 10), 10, 2, attempt=1),
+        lambda t: lent(paid(lent(t, 10), 0), 10, 2, attempt=1),
+    ),
+]
