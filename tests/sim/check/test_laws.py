@@ -8,8 +8,8 @@ from tests.sim.check.case import Case
 from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
 from tests.sim.check.cases_of_limits import CASES as LIMITS
-from tests.sim.check.cases_of_sharing import CASES as SHARING
 from tests.sim.check.cases_of_money import CASES as MONEY
+from tests.sim.check.cases_of_sharing import CASES as SHARING
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
