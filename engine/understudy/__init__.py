@@ -4,7 +4,15 @@
 this starts nothing, reads nothing and configures nothing.
 """
 
-from understudy.adapters.base import Adapter, CallAdapter, Reply, Target, WireAdapter
+from understudy.adapters.base import (
+    Adapter,
+    CallAdapter,
+    Reader,
+    Reply,
+    StreamingAdapter,
+    Target,
+    WireAdapter,
+)
 from understudy.choice import Choice, Fallback
 from understudy.config import Config, ProviderConfig
 from understudy.engine import Engine
@@ -85,6 +93,6 @@ __all__ = [
     "AttemptTimeout", "ConnectionFailed", "ServerFailed", "MalformedResponse", "AdapterFailed",
     "InternalError", "ErrorClass",
     # configuring and extending
-    "Config", "ProviderConfig", "Secret", "Adapter", "WireAdapter", "CallAdapter", "Reply",
-    "Target", "Strategy", "View", "Candidate",
+    "Config", "ProviderConfig", "Secret", "Adapter", "WireAdapter", "CallAdapter",
+    "StreamingAdapter", "Reader", "Reply", "Target", "Strategy", "View", "Candidate",
 ]  # fmt: skip

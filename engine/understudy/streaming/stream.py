@@ -137,6 +137,8 @@ class ChatStream:
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
+            if self._reading:
+                raise RuntimeError("another task reads this stream: only one may")
             await self._more()
         delta = self._ready.popleft()
         if not isinstance(delta, UsageDelta):

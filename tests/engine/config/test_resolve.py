@@ -21,7 +21,7 @@ from understudy.config import (
     problems,
 )
 from understudy.config.kinds import VENDORS
-from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price
+from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price, StreamRule
 from understudy_actors.domain.errors import ConfigError
 
 STRATEGIES = ("adaptive", "priority", "cheapest", "economy", "best_quality")
@@ -69,6 +69,13 @@ def test_the_documented_example_becomes_endpoints() -> None:
         max_output_tokens=128_000,
         max_request_tokens=100_000,
         timeout_s=60.0,
+        stream=StreamRule(
+            first_token_min_s=5.0,
+            first_token_max_s=30.0,
+            gap_min_s=3.0,
+            gap_max_s=20.0,
+            splice_max_chars=0,
+        ),
         failure_domain="eu-west",
     )
     assert found["openai/gpt-5.4-nano"].groups == ("fast",)

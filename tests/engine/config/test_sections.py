@@ -83,6 +83,11 @@ breaker = {trip_after = 5, cooldown = "60s"}
 concurrency = {initial = 8, min = 1, max = 256}
 hold = {credit = "5m", auth = "10m", model = "1h"}
 health_check = {interval = "60s", timeout = "5s"}
+stream.first_token_min = "5s"
+stream.first_token_max = "30s"
+stream.gap_min = "3s"
+stream.gap_max = "20s"
+stream.splice_max = 0
 errors = {insufficient_quota = "rate_limit", 418 = "overloaded"}
 
 [[providers.openai.models]]
@@ -202,6 +207,9 @@ def test_every_number_of_a_breaker_can_be_configured() -> None:
         ({"concurrency": {"min": 5, "max": 4}}, "concurrency.min"),
         ({"concurrency": {"initial": 9, "max": 8}}, "concurrency.initial"),
         ({"health_check": {"interval": "1s", "timeout": "2s"}}, "health_check.timeout"),
+        ({"stream": {"first_token_min": "9s", "first_token_max": "8s"}}, "stream.first_token_min"),
+        ({"stream": {"gap_min": "70s"}}, "stream.gap_min"),
+        ({"stream": {"gap": "70s"}}, "stream.gap"),
         ({"retry": {"base": "2s", "cap": "1s"}}, "retry.base"),
         ({"retry": {"on": ["cancelled"]}}, "retry.on[0]"),
         ({"errors": {"500": "internal"}}, "errors.500"),

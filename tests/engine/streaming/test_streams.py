@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.engine.streaming.lines import (
     CUT,
@@ -302,6 +303,30 @@ async def test_a_call_after_the_delivered_text_goes_through() -> None:
         assert (output.text, heard.text) == ("ok", "ok")
 
 
+async def test_a_refused_prefill_does_not_hide_why_the_stream_broke() -> None:
+    scripts = {"a": after(4, CUT), "b": failing(400, message="no prefill")}
+    async with streaming(scripts, b={"capabilities": ["prefill"]}) as (engine, _, _):
+        heard = await hear(engine)
+        assert isinstance(heard.error, StreamBroken)
+        assert "a/m: reset" in str(heard.error)
+        assert "b/m: prefill" in str(heard.error)
+
+
+async def test_without_fallback_nobody_else_goes_on() -> None:
+    async with streaming({"a": after(4, CUT), "b": GOOD}) as (engine, _, wire):
+        heard = await hear(engine, Request.chat("hi", fallback=False))
+        assert isinstance(heard.error, StreamBroken)
+        assert wire.asked() == "a"
+
+
+async def test_the_last_one_may_go_on_with_its_own_answer() -> None:
+    own = {"retry": {"attempts": 1, "base": "10ms"}}
+    async with streaming({"a": [after(4, CUT), GOOD]}, a=own) as (engine, books, wire):
+        heard = await hear(engine)
+        assert (heard.text, wire.asked()) == (TEXT, "aa")
+        assert [event.how for event in books.of(stream_events.StreamRescue)] == ["splice"]
+
+
 async def test_within_a_json_answer_only_an_exact_repetition_will_do() -> None:
     document = '{"animal": "fox", "legs": 4}'
     scripts = {"a": after(2, CUT, text=document), "b": Script(frames(document))}
@@ -377,6 +402,19 @@ async def test_a_slow_but_good_answer_is_not_killed() -> None:
             heard = await hear(engine)
             assert (heard.text, heard.error) == (TEXT, None)
         assert wire.asked() == "aaa"
+
+
+async def test_a_stall_is_given_up_after_the_limit_that_was_learned() -> None:
+    slow = [each for frame in frames(TEXT) for each in (3.9, frame)]
+    scripts = {"a": [Script(slow)] * 6 + [after(3, HANG)], "b": GOOD}
+    async with streaming(scripts, {"deadline": "1000s"}) as (engine, books, _):
+        for _ in range(6):
+            assert (await hear(engine)).stream.provider == "a"
+        heard = await hear(engine)
+        assert (heard.text, heard.stream.provider) == (TEXT, "b")
+        (stalled,) = [each for each in books.of(events.AttemptEnded) if each.error == "stalled"]
+        limit_s = max(10.0, 4 * 4.0)  # 4 s between two tokens, as six times before
+        assert stalled.elapsed_s == pytest.approx(0.1 + 0.1 * 4 + limit_s)
 
 
 async def test_one_silent_start_cannot_eat_the_whole_time() -> None:
@@ -544,6 +582,19 @@ async def test_token_counts_are_deltas_too() -> None:
     ):
         counts = [delta.usage async for delta in stream if isinstance(delta, UsageDelta)]
         assert counts == [stream.result().usage]
+
+
+async def test_only_one_task_reads() -> None:
+    async with (
+        streaming({"a": GOOD}) as (engine, _, _),
+        engine.stream(Request.chat("hi")) as stream,
+        trio.open_nursery() as nursery,
+    ):
+        await anext(stream)
+        nursery.start_soon(anext, stream)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(RuntimeError, match="only one"):
+            await anext(stream)
 
 
 async def test_a_stream_is_entered_once_and_its_result_comes_last() -> None:
