@@ -23,6 +23,7 @@ from understudy_sim.check.ladders import Ladders
 from understudy_sim.check.limits import SlotLimits
 from understudy_sim.check.liveness import Leases, StatedEnds
 from understudy_sim.check.meanings import Meanings
+from understudy_sim.check.minutes import Minutes
 from understudy_sim.check.money import Budgets, Reservations
 from understudy_sim.check.permits import Probes, Returned, SlotCounts
 from understudy_sim.check.queueing import InLine, Places
@@ -84,6 +85,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     DomainBlame,
     Budgets,
     Reservations,
+    Minutes,
     OneVoice,
     Exact,
     Bands,

@@ -68,6 +68,7 @@ class Rules:
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
         hedge: When second copies may be sent.
         limits, zone: Budgets, and where their days begin.
+        minutes: Limit on requests a minute of each provider that has one.
         fleet: Every endpoint in configured order, for the reference model.
         chained: Operations with an order of their own, which the reference model leaves alone.
     """
@@ -96,6 +97,7 @@ class Rules:
     hedge: HedgeRule = _HEDGE
     limits: tuple[Limit, ...] = ()
     zone: Zone = _UTC
+    minutes: Mapping[str, int] = MappingProxyType({})
     fleet: tuple[EndpointSpec, ...] = ()
     chained: frozenset[str] = frozenset()
 
@@ -130,6 +132,7 @@ class Rules:
             hedge=settings.hedge,
             limits=tuple(each.limit() for each in config.budgets),
             zone=IanaZone(config.time_zone),
+            minutes={n: e.requests_per_minute for n, e in providers if e.requests_per_minute},
             fleet=specs,
             chained=frozenset(settings.chains),
         )

@@ -1,4 +1,4 @@
-"""Cases of the laws of money."""
+"""Cases of the laws of money, and of the limits a minute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 from tests.sim.check.case import Case
 from tests.sim.check.tape import Tape
+from understudy_actors.domain.events import AttemptDispatched
 from understudy_actors.domain.money_events import MoneyCharged, MoneyReserved
+from understudy_sim.check.minutes import Minutes
 from understudy_sim.check.money import Budgets, Reservations
 
 DAY_S = 86_400.0
@@ -37,7 +39,28 @@ def sent(t: Tape, micro_usd: int, number: int = 1) -> Tape:
     return t.admit(number)
 
 
+def sends(t: Tape, *moments: float, error: str | None = None) -> Tape:
+    """Attempts at provider `limited` at these times; the first may fail in a way."""
+    for number, moment in enumerate(moments, 1):
+        t.at(moment).add(AttemptDispatched, attempt=number, request="r", endpoint="limited/m")
+        if number == 1 and error is not None:
+            t.ended("failed", number, "limited/m", error=error)
+    return t
+
+
 CASES = [
+    Case(  # two a minute
+        Minutes,
+        "limited was sent 3 requests within a minute, and 2 are allowed",
+        lambda t: sends(t, 0.0, 30.0, 59.0),
+        lambda t: sends(t, 0.0, 30.0, 60.0, 90.0),
+    ),
+    Case(
+        Minutes,
+        "3 requests within a minute",
+        lambda t: sends(t, 0.0, 1.0, 2.0, error="reset"),
+        lambda t: sends(t, 0.0, 1.0, 2.0, error="connect"),
+    ),
     Case(  # the limits are those of `RULES`: the engine 100 a day, each user 50 in all
         Budgets,
         "110 micro-USD are spent and reserved by engine",

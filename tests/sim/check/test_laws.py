@@ -39,6 +39,7 @@ RULES = Rules(
     retries={"steady": RetryRule(backoff=Backoff(base_s=0.5, jitter=False))},
     queue_capacity=2,
     hedge=HedgeRule(concurrent=4),
+    minutes={"limited": 2},
     limits=(
         Limit(Scope("engine"), Period.DAY, 100),
         Limit(Scope("user", EACH), Period.TOTAL, 50),

@@ -15,6 +15,7 @@ from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_actors.domain.events import (
     ActorCrashed,
     ActorRestarted,
+    AttemptDispatched,
     AttemptEnded,
     BreakerMoved,
     HoldSet,
@@ -316,6 +317,14 @@ def rush(ran: Run, told: Headline) -> None:
     assert len(waits) > 500
 
 
+def own_limits(ran: Run, told: Headline) -> None:
+    assert told.availability > 0.9
+    assert not [e for e in of(ran, AttemptEnded) if e.error == "rate_limit"]
+    sent = [e.at_s for e in of(ran, AttemptDispatched) if e.endpoint.startswith("alpha/")]
+    assert len(sent) > 200, "about sixty a minute"
+    assert 0.15 < share(ran.requests, "alpha") < 0.3
+
+
 def budget_flood(ran: Run, told: Headline) -> None:
     charged = {event.reservation: event.micro_usd for event in of(ran, MoneyCharged)}
     of_alpha = [e for e in of(ran, MoneyReserved) if "provider alpha" in e.scopes]
@@ -357,6 +366,7 @@ CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "metastable": metastable,
     "impatient-overload": impatient_overload,
     "popular-question": popular_question,
+    "own-limits": own_limits,
     "primary-outage": primary_outage,
     "rate-limit-no-headers": rate_limits_unsaid,
     "rate-limit-retry-after": rate_limits,
