@@ -56,5 +56,50 @@ def check_exact(module: ModuleType) -> None:
     law()
 
 
+def check_echo(module: ModuleType) -> None:
+    @given(
+        delivered=TEXTS.filter(bool),
+        blanks=st.sampled_from(["", " ", "\n "]),
+        text=TEXTS,
+        repeats=st.booleans(),
+        cuts=st.lists(st.integers(0, 60)),
+    )
+    @case(delivered="ab", blanks=" ", text="abab", repeats=False, cuts=[1, 3])
+    @case(delivered="ab", blanks="", text="a", repeats=False, cuts=[])
+    @case(delivered="ab", blanks="", text="ac", repeats=False, cuts=[1])
+    @case(delivered="ab", blanks="", text="", repeats=True, cuts=[1])
+    def law(delivered: str, blanks: str, text: str, repeats: bool, cuts: list[int]) -> None:
+        delivered += blanks
+        text = delivered + text if repeats else text
+        machine, released, seen, diverged = (
+            module.Echo(delivered, module.Splice(blanks)),
+            "",
+            "",
+            False,
+        )
+        for piece in pieces_of(text, cuts):
+            seen += piece
+            try:
+                released += machine.text(piece)
+            except module.Diverged:
+                diverged = True
+                break
+        if seen.startswith(delivered):
+            assert released == seen[len(delivered) :]
+        elif delivered.startswith(seen):
+            assert (released, machine.joined) == ("", False)  # it may still become a repetition
+        elif seen.startswith(blanks):
+            assert released == seen[len(blanks) :]
+        else:
+            assert released == ""
+            assert diverged or blanks.startswith(seen)
+
+    law()
+
+
+def test_who_was_given_the_beginning_is_let_through_from_where_it_goes_on() -> None:
+    check_echo(splice)
+
+
 def test_what_is_let_through_is_exactly_what_was_missing() -> None:
     check_exact(splice)

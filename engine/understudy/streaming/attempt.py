@@ -19,7 +19,7 @@ from understudy.routing.wiring import Wiring
 from understudy.streaming.channel import Channel
 from understudy.streaming.rescue import PREFILL, Plan
 from understudy.streaming.silence import Silence
-from understudy.streaming.splice import Diverged, Splice
+from understudy.streaming.splice import Diverged
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
 from understudy_actors.domain.delta import Delta, TextDelta, ToolCallDelta
@@ -54,7 +54,7 @@ class StreamAttempt:
         self._flight = flight
         self._now = wiring.clock.now
         self._channel: Channel | None = None
-        self._splice = Splice(plan.expected) if plan.expected else None
+        self._splice = plan.through
         self._settled = False
         self._silence = Silence(flight, candidate, permit.taken_at)
 

@@ -76,7 +76,7 @@ def wholes(said: dict[str, list[str]], asked: list[tuple[str, Any]]) -> list[str
         last = body["messages"][-1]
         given_ = last["content"] if last["role"] == "assistant" else ""
         if not given_ or any(each.startswith(given_) for each in found):
-            found.append(given_ + text)
+            found.append(text if given_ and text.startswith(given_) else given_ + text)
     return found
 
 

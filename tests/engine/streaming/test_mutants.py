@@ -21,7 +21,8 @@ Test: TypeAlias = Callable[[], Coroutine[Any, Any, None] | None]
 
 SEAMS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "splice": (
-        ("understudy.streaming.attempt:Splice", "Splice"),
+        ("understudy.streaming.rescue:Splice", "Splice"),
+        ("understudy.streaming.rescue:Echo", "Echo"),
         ("understudy.streaming.attempt:Diverged", "Diverged"),
     ),
     "rescue": (("understudy.streaming.stream:plan", "plan"),),
@@ -47,7 +48,9 @@ def _broken() -> Coroutine[Any, Any, None]:
 
 
 def _blanks() -> Coroutine[Any, Any, None]:
-    return streams.test_blanks_at_the_end_are_not_sent_and_must_come_back("\n  B", "A\n  B")
+    return streams.test_blanks_at_the_end_are_not_sent_and_must_come_back(
+        "\n  B", f"{streams.LINE}\n  B"
+    )
 
 
 def _unmarked() -> Coroutine[Any, Any, None]:
@@ -84,11 +87,27 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "splice",
         "an answer that is shorter passes",
-        "        if not self.joined:\n            raise Diverged\n",
-        "        pass\n",
+        '"""Something else than text comes: a function call, or the end.\n\n        Raises:\n'
+        '            Diverged: Not all of the expected text was repeated.\n        """\n'
+        "        if not self.joined:",
+        '"""Anything comes."""\n        if False:',
         lambda: streams.test_what_cannot_be_continued_is_honestly_broken(
             [chunk({"tool_calls": [streams.CALL]})]
         ),
+    ),
+    (
+        "splice",
+        "who repeats is believed to continue",
+        "held.startswith(delivered), ",
+        "False, ",
+        streams.test_who_repeats_what_it_was_given_is_not_delivered_twice,
+    ),
+    (
+        "rescue",
+        "a few characters are continued",
+        "len(kept) >= PREFILL_CHARS_MIN",
+        "kept",
+        streams.test_after_a_few_characters_only_a_whole_repetition_will_do,
     ),
     (
         "rescue",
@@ -107,8 +126,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "rescue",
         "blanks at the end come twice",
-        "Plan(going_on, delivered[len(kept) :], PREFILL)",
-        'Plan(going_on, "", PREFILL)',
+        "Plan(going_on, Echo(delivered, Splice(delivered[len(kept) :])), PREFILL)",
+        'Plan(going_on, Echo(delivered, Splice("")), PREFILL)',
         _blanks,
     ),
     (
@@ -332,7 +351,7 @@ def test_the_scripts_notice_a_wrong_byte(monkeypatch: pytest.MonkeyPatch) -> Non
     faulty = Mutant(
         "repeated", "understudy.streaming.splice", "return piece[shared:]", "return piece"
     ).plant()
-    monkeypatch.setattr("understudy.streaming.attempt.Splice", faulty.Splice)
+    monkeypatch.setattr("understudy.streaming.rescue.Splice", faulty.Splice)
     monkeypatch.setattr("understudy.streaming.attempt.Diverged", faulty.Diverged)
     with pytest.raises((AssertionError, ExceptionGroup)):
         settings(max_examples=300, phases=(Phase.generate,))(

@@ -240,19 +240,38 @@ async def test_a_target_that_can_continue_is_given_what_was_delivered() -> None:
         assert [event.how for event in books.of(stream_events.StreamRescue)] == ["prefill"]
 
 
+async def test_who_repeats_what_it_was_given_is_not_delivered_twice() -> None:
+    scripts = {"a": after(4, CUT), "b": GOOD}
+    async with streaming(scripts, b={"capabilities": ["prefill"]}) as (engine, books, _):
+        heard = await hear(engine)
+        assert (heard.text, heard.error) == (TEXT, None)
+        assert [event.how for event in books.of(stream_events.StreamRescue)] == ["prefill"]
+
+
+async def test_after_a_few_characters_only_a_whole_repetition_will_do() -> None:
+    scripts = {"a": after(1, CUT), "b": GOOD}
+    async with streaming(scripts, b={"capabilities": ["prefill"]}) as (engine, books, _):
+        heard = await hear(engine)
+        assert heard.text == TEXT
+        assert [event.how for event in books.of(stream_events.StreamRescue)] == ["splice"]
+
+
+LINE = "A line that ends here:"
+
+
 @pytest.mark.parametrize(
-    ("continued", "whole"), [("\n  B", "A\n  B"), (" \n B", None), ("B", None), ("\n ", None)]
+    ("continued", "whole"),
+    [("\n  B", f"{LINE}\n  B"), (" \n B", None), ("B", None), (f"{LINE}\n  B", f"{LINE}\n  B")],
 )
 async def test_blanks_at_the_end_are_not_sent_and_must_come_back(
     continued: str, whole: str | None
 ) -> None:
-    scripts = {"a": Script([chunk({"content": "A\n "}), CUT]), "b": Script(frames(continued))}
+    scripts = {"a": Script([chunk({"content": f"{LINE}\n "}), CUT]), "b": Script(frames(continued))}
     async with streaming(scripts, b={"capabilities": ["prefill"]}) as (engine, _, wire):
         heard = await hear(engine)
-        assert wire.sent[1][1]["messages"][-1]["content"] == "A"
-        expected = whole if whole is not None else "A\n "
-        assert heard.text == expected
-        assert (heard.error is None) == (whole is not None or continued == "\n ")
+        assert wire.sent[1][1]["messages"][-1]["content"] == LINE
+        assert heard.text == (whole if whole is not None else f"{LINE}\n ")
+        assert (heard.error is None) == (whole is not None)
 
 
 async def test_who_refuses_a_prefill_is_asked_anew_and_the_engine_remembers() -> None:

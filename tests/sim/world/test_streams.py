@@ -128,7 +128,7 @@ def test_a_drip_is_slow_and_good() -> None:
 PLANTED: dict[str, tuple[Mutant, tuple[tuple[str, str], ...], set[str]]] = {
     "a repetition is delivered again": (
         Mutant("again", "understudy.streaming.splice", "return piece[shared:]", "return piece"),
-        (("understudy.streaming.attempt", "Splice"), ("understudy.streaming.attempt", "Diverged")),
+        (("understudy.streaming.rescue", "Splice"), ("understudy.streaming.attempt", "Diverged")),
         {"S33"},
     ),
     "a second answer follows the first": (
