@@ -62,8 +62,8 @@ class Catch(msgspec.Struct, frozen=True):
     """What the hunt came to.
 
     Attributes:
-        documents: How many were run, the one that found it included.
-        world: The name of that one; empty if none did.
+        documents: How many were run, the first that found it included.
+        world: The name of the one that was shrunk; empty if none found it.
         monitor: The law that was broken, such as `S3`; `run` for an exception; None: not found.
         sentence: How.
         size: Requests and faults of the shrunk document; None if it was not shrunk.
@@ -74,6 +74,15 @@ class Catch(msgspec.Struct, frozen=True):
     monitor: str | None = None
     sentence: str = ""
     size: tuple[int, int] | None = None
+
+
+REQUESTS_MAX: Final = 5
+FAULTS_MAX: Final = 2
+
+
+def small(size: tuple[int, int]) -> bool:
+    """Is a proof of so many requests and faults small enough to be read?"""
+    return size[0] <= REQUESTS_MAX and size[1] <= FAULTS_MAX
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -9,10 +9,8 @@ import attrs
 
 from tests.mutants.classes import KIND
 from tests.mutants.documents import DIRECTED
-from tests.mutants.harness import Catch, Order, Planted
+from tests.mutants.harness import FAULTS_MAX, REQUESTS_MAX, Catch, Order, Planted, small
 
-REQUESTS_MAX: Final = 5
-FAULTS_MAX: Final = 2
 _SENTENCE_CHARS: Final = 110
 _KIT: Final = "kit: "
 
@@ -43,8 +41,7 @@ def within(catch: Catch) -> bool:
     """Is its proof as small as it should be?"""
     if catch.monitor is not None and catch.monitor.startswith(_KIT):
         return True
-    size = catch.size
-    return size is not None and size[0] <= REQUESTS_MAX and size[1] <= FAULTS_MAX
+    return catch.size is not None and small(catch.size)
 
 
 def summary(rows: Sequence[Row]) -> str:
