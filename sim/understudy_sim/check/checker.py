@@ -31,6 +31,7 @@ from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.shares import FailureShares
+from understudy_sim.check.silences import Silences
 from understudy_sim.check.streams import Exact, OneVoice
 from understudy_sim.check.turns import Turns
 from understudy_sim.check.violation import Monitor, Violation, Watch
@@ -86,6 +87,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Budgets,
     Reservations,
     Minutes,
+    Silences,
     OneVoice,
     Exact,
     Bands,

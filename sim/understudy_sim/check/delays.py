@@ -21,12 +21,12 @@ _HOLDS: Final = {kind.value: policy.hold for kind, policy in POLICY.items() if p
 
 
 class StatedDelays(Watch):
-    """S33. A later call's answer may shorten a hold; at the end of an attempt its own word counts.
+    """S40. A later call's answer may shorten a hold; at the end of an attempt its own word counts.
 
     An end so far ahead that it is not believed is cut to what is.
     """
 
-    name = "S33"
+    name = "S40"
     claim = "a stated delay is a floor for the hold that follows and for a retry, and is passed on"
 
     def __init__(self, rules: Rules = DEFAULT) -> None:

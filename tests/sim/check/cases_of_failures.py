@@ -7,6 +7,7 @@ from tests.sim.check.tape import Tape
 from understudy_sim.check.decisions import DomainBlame, Motives, TimeLeft
 from understudy_sim.check.delays import Pauses, StatedDelays
 from understudy_sim.check.ladders import Ladders
+from understudy_sim.check.silences import Silences
 
 CREDIT, KEY = "credit exhausted", "key refused"
 
@@ -32,13 +33,20 @@ def in_domain(t: Tape, error: str, blamed: str) -> Tape:
     return t.ended("failed", error=error)
 
 
+def unanswered(t: Tape, count: int, verdict: str = "neutral") -> Tape:
+    """One after the other waits for three seconds in vain."""
+    for _ in range(count):
+        t.at(t.now + 3.0).ended(verdict, error="silent", elapsed_s=3.0)
+    return t
+
+
 def asked(t: Tape, timeout_s: float, *others: str) -> Tape:
     t.accept(deadline=20.0, max_attempts=3).decide("p/m", *others)
     return t.admit(timeout_s=timeout_s)
 
 
 CASES = [
-    # S33
+    # S40
     Case(
         StatedDelays,
         "said to wait 5 s (rate_limit), and is not held",
@@ -167,6 +175,37 @@ CASES = [
         "p/m may take 6.000 s of the 8.000 s of r",
         lambda t: asked(t.at(12.0), 6.0, "q/m"),
         lambda t: asked(asked(t, 20.0).outcome().score("ok"), 20.0, "q/m"),
+    ),
+    # R9
+    Case(
+        Silences,
+        "p/m has answered nobody for 12.000 s, and is not blamed",
+        lambda t: unanswered(t.ended(), 4),
+        lambda t: unanswered(t.ended(), 3),
+    ),
+    Case(
+        Silences,
+        "p/m has answered nobody for 12.000 s",
+        lambda t: unanswered(t.ended(), 4),
+        lambda t: unanswered(unanswered(t.ended(), 2).ended("neutral", error="conflict"), 3),
+    ),
+    Case(
+        Silences,
+        "p/m has answered nobody for 12.000 s",
+        lambda t: unanswered(t.ended(elapsed_s=2.5), 4),
+        lambda t: unanswered(t.ended(elapsed_s=3.5), 4),
+    ),
+    Case(
+        Silences,
+        "p/m has answered nobody for 12.000 s",
+        lambda t: unanswered(t.ended().crash("provider/q"), 4),
+        lambda t: unanswered(t.ended().crash("provider/p"), 4),
+    ),
+    Case(
+        Silences,
+        "p/m has answered nobody for 12.000 s",
+        lambda t: unanswered(t.ended(), 4),
+        lambda t: unanswered(unanswered(t, 4).ended().at(20.0), 4, "failed"),
     ),
     # S31
     Case(
