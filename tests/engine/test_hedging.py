@@ -193,7 +193,7 @@ async def test_the_wait_is_learned() -> None:
         for _ in range(KNOWN):
             await engine.route(HI)
         await engine.route(HI)
-        assert [e.after_s for e in books.of(HedgeLaunched)] == [pytest.approx(2.0)]
+        assert [e.after_s for e in books.of(HedgeLaunched)] == [pytest.approx(3.0)]
 
 
 async def test_no_second_copy_follows_a_failure() -> None:

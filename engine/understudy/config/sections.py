@@ -306,7 +306,7 @@ class HedgeConfig(Switchable, frozen=True, kw_only=True):
     title: ClassVar[str] = "hedge"
 
     quantile: Share = 0.95
-    factor: Amount = 1.0
+    factor: Amount = 1.5
     samples: Count = 20
     floor_s: Seconds = field(default=0.25, name="floor")
     ceiling_s: Seconds = field(default=10.0, name="ceiling")
