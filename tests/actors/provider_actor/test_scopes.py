@@ -134,8 +134,10 @@ def check_rates(module: ModuleType) -> None:
     house.crash()
     house.come_back()
     assert isinstance(house.admit(1), Refusal), "a crash makes no room"
+    house.noticed.clear()
     house.pass_time(62.0 - house.now)
-    assert {c.refusal(house.now) for c in house.tier} == {None}, "somebody looked, without traffic"
+    assert {c.refusal(house.now) for c in house.tier} == {None}
+    assert house.noticed == house.tier, "somebody looked, without traffic"
     assert isinstance(house.admit(1, tokens=41), Refusal), "a running call does not age"
     house.settle(running)
     assert isinstance(house.admit(1, tokens=41), Refusal), "nobody said that it used less"
