@@ -5,8 +5,17 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from understudy_actors.domain.events import AttemptEnded, HoldSet, RequestOutcome
+from understudy_actors.domain.events import (
+    ActorCrashed,
+    ActorGaveUp,
+    ActorRestarted,
+    ActorStopped,
+    AttemptEnded,
+    HoldSet,
+    RequestOutcome,
+)
 from understudy_actors.domain.outcome import HoldKind
+from understudy_sim.check.gates import Down
 from understudy_sim.check.rules import DEFAULT, Rules, provider_of
 from understudy_sim.check.violation import Violation, Watch
 
@@ -55,7 +64,12 @@ class Meanings(Watch):
         super().__init__(rules)
         self._held: set[tuple[str, str]] = set()
         self._answered: dict[str, float] = {}
+        self._down = Down()
         self.hears = {
+            ActorCrashed: self._down.fell,
+            ActorGaveUp: self._down.fell,
+            ActorStopped: self._down.fell,
+            ActorRestarted: self._down.rose,
             AttemptEnded: self._on_ended,
             HoldSet: self._on_hold,
             RequestOutcome: self._on_outcome,
@@ -79,7 +93,9 @@ class Meanings(Watch):
         if wanted is not None and event.verdict != wanted:
             said = f"{error} at {event.endpoint} was judged {event.verdict}, not {wanted}"
             return self.broken(f"verdict/{error}", said, (seq, event))
-        if kind is not None and (provider_of(event.endpoint), kind) not in self._held:
+        provider = provider_of(event.endpoint)
+        held = (provider, kind) in self._held or provider in self._down.names
+        if kind is not None and not held:  # an actor that is down learns of it when it is back
             said = f"{event.endpoint} answered {error}, and its account was never held"
             return self.broken(f"hold/{error}", said, (seq, event))
         patience_s = min(_PATIENCE_S, self.rules.timeout_of(event.endpoint))

@@ -88,6 +88,12 @@ CASES = [
     ),
     Case(
         Meanings,
+        "answered auth, and its account was never held",
+        lambda t: t.crash().restart().ended("neutral", error="auth"),
+        lambda t: t.crash().ended("neutral", error="auth").restart(),  # it learns of it then
+    ),
+    Case(
+        Meanings,
         "is blamed for a silence of 3.000 s",
         lambda t: silent(t.ended("ok").at(5.0)),
         lambda t: silent(t.ended("ok").at(15.0)),
