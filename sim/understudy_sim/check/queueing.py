@@ -74,8 +74,9 @@ class _Line(Watch):
 class InLine(_Line):
     """S36. Higher bands come first; a time without service lifts those of one tenant and priority.
 
-    Inside a band those of one tenant are compared, as long as none of them can have been lifted:
-    the oldest is next, or the newest if at each service for a while the oldest had waited too long.
+    Inside a band those of one tenant are compared, as long as nobody of that tenant can have been
+    lifted into their line: the oldest is next, or the newest if at each service for a while the
+    oldest had waited too long.
     """
 
     name = "S36"
@@ -104,7 +105,14 @@ class InLine(_Line):
             self._above.pop(kin, None)
             self._served_at.pop(kin, None)
             self._unsure.discard(kin)
+        self._beware(kin, event.at_s)
         self.joined(seq, event)
+
+    def _beware(self, kin: tuple[str, int], now: float) -> None:
+        """Whoever was lifted into a line changes what that remembers of its delay."""
+        since = now - self.rules.waiting.ageing_s + _ROUNDING_S
+        if any(e[1].tenant == kin[0] and e[1].since <= since for e in self.waiting.values()):
+            self._unsure.add(kin)
 
     def _alike(self, kin: tuple[str, int]) -> list[Waiting]:
         return [e for e in self.waiting.values() if (e[1].tenant, e[1].priority) == kin]
@@ -123,6 +131,7 @@ class InLine(_Line):
         kin = waiter[1].tenant, waiter[1].priority
         alike = sorted(self._alike(kin), key=lambda each: each[1].ticket)
         least = self._band(waiter[1], now)
+        self._beware(kin, now)
         self.called(seq, event)
         self._served_at[kin] = now
         passed = self.passed.pop(event.ticket, None)
@@ -149,8 +158,6 @@ class InLine(_Line):
         """Who of those alike, the one who was woken included, comes next; None: nobody knows."""
         rule, now = self.rules.waiting, event.at_s
         kin = waiter[1].tenant, waiter[1].priority
-        if now - min(each[1].since for each in alike) >= rule.ageing_s:
-            self._unsure.add(kin)
         above = self._above.get(kin)
         turned = above is not None and now - above >= rule.window_s
         if now - alike[0][1].since < rule.standing_s:

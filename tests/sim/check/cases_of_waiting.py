@@ -94,6 +94,12 @@ CASES = [
     ),
     Case(
         InLine,
+        "r2 got the slot of p/m, and r1 was next",
+        lambda t: late(two(stand(t, 9, "q/m", priority=-1).at(9.0)), 2),
+        lambda t: late(two(stand(t, 9, "q/m", priority=-1).at(10.0)), 2),  # lifted among them
+    ),
+    Case(
+        InLine,
         "r7 got the slot of p/m, and r8 was next",
         lambda t: late(slow(t), 7, 8),
         lambda t: call(slow(t), 8),
