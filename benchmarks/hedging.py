@@ -9,209 +9,149 @@ page and its plot are written by this command alone.
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
-
+from benchmarks.experiment import (
+    FROM_S,
+    HORIZON_S,
+    UNTIL_S,
+    Arm,
+    Found,
+    Told,
+    World,
+    draw,
+    measure,
+    table,
+)
 from benchmarks.report import Record, record, report
+from understudy_actors.domain.events import Event
 from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
-from understudy_sim.check import ALL
-from understudy_sim.scenario import parse
-from understudy_sim.world import run
 
-FROM_S: Final = 60.0
-UNTIL_S: Final = 300.0
+ARMS: Final = (
+    Arm("without", "#888888", {"hedge": False}),
+    Arm("copies after p95", "#d97706", {"hedge": {"factor": 1}}),
+    Arm("copies after 1.5 × p95", "#1f6feb", {"hedge": True}),
+)
+"""The last one is the default."""
 ALPHA: Final = {"provider": "alpha"}
+LATE: Final = {"kind": "slow", "add": "12s", "selector": ALPHA}
 
 
-@attrs.frozen
-class World:
-    """One world: what goes wrong in it from a minute to five, and what is expected of copies."""
-
-    name: str
-    claim: str
-    faults: tuple[Mapping[str, Any], ...] = ()
-    rate: float = 6.0
-    slots: int | None = None
+def world(
+    name: str,
+    claim: str,
+    fault: Mapping[str, Any] | None = None,
+    *,
+    rate: float = 6.0,
+    own: Mapping[str, Any] | None = None,
+) -> World:
+    """Two providers in order, and what goes wrong between a minute and five."""
+    during = {"from": FROM_S, "for": UNTIL_S - FROM_S}
+    client = {"name": "web", "deadline": "40s", "max_tokens": 100}
+    providers = {"alpha": {"priority": 1, **(own or {})}, "beta": {"priority": 2, **(own or {})}}
+    document = {
+        "name": name,
+        "horizon": HORIZON_S,
+        "clients": [{**client, "arrivals": {"kind": "poisson", "rate": rate}}],
+        "fleet": [{"name": "alpha"}, {"name": "beta", "wire": "anthropic"}],
+        "faults": [{**fault, **during}] if fault is not None else [],
+        "engine": {"strategy": "priority", "providers": providers},
+    }
+    return World(name, claim, document)
 
 
 WORLDS: Final = (
-    World("all is well", "nothing to gain: copies cost a little"),
-    World(
+    world("all is well", "nothing to gain: copies cost a little"),
+    world(
         "one answer in thirty is late",
         "helps: what happens rarely, and to each by itself, is what copies are for",
-        ({"kind": "slow", "add": "12s", "share": 0.03, "selector": ALPHA},),
+        {**LATE, "share": 0.03},
     ),
-    World(
+    world(
         "one answer in five is late",
         "helps as far as the budget reaches, and no further",
-        ({"kind": "slow", "add": "12s", "share": 0.2, "selector": ALPHA},),
+        {**LATE, "share": 0.2},
     ),
-    World(
+    world(
         "the preferred one falls silent",
         "answers a few more, and makes others wait longer: an attempt that is called off proves "
         "nothing against its provider, so the breaker opens later",
-        ({"kind": "hang", "selector": ALPHA},),
+        {"kind": "hang", "selector": ALPHA},
     ),
-    World(
+    world(
         "both are slow together",
         "does not help: the second copy is as slow as the first",
-        ({"kind": "slow", "add": "6s"},),
+        {"kind": "slow", "add": "6s"},
     ),
-    World(
+    world(
         "everybody falls silent",
         "does not help, and must not harm: copies stay within their budget",
-        ({"kind": "hang"},),
+        {"kind": "hang"},
     ),
-    World(
+    world(
         "no slot is free",
         "hardly matters: while others wait for a slot no copy goes out",
-        ({"kind": "slow", "add": "12s", "share": 0.03, "selector": ALPHA},),
+        {**LATE, "share": 0.03},
         rate=12.0,
-        slots=12,
+        own={"concurrency": 12},
     ),
 )
 
 
-ARMS: Final[tuple[tuple[str, str, Any], ...]] = (
-    ("without", "#888888", False),
-    ("copies after p95", "#d97706", {"factor": 1}),
-    ("copies after 1.5 × p95", "#1f6feb", True),
-)
-"""Name, colour and configuration of what is compared; the last one is the default."""
+def count(event: Event) -> str | None:
+    """Copies, and those that answered first."""
+    if isinstance(event, HedgeLaunched):
+        return "copies"
+    if isinstance(event, HedgeWon) and event.endpoint.startswith("beta"):
+        return "won"
+    return None
 
 
-def document(world: World, seed: int, hedge: object) -> dict[str, Any]:
-    """The scenario of a world."""
-    own = {"concurrency": world.slots} if world.slots is not None else {}
-    faults = [{**each, "from": FROM_S, "for": UNTIL_S - FROM_S} for each in world.faults]
-    return {
-        "name": world.name,
-        "seed": seed,
-        "horizon": 330,
-        "clients": [
-            {
-                "name": "web",
-                "arrivals": {"kind": "poisson", "rate": world.rate},
-                "deadline": "40s",
-                "max_tokens": 100,
-            }
-        ],
-        "fleet": [{"name": "alpha"}, {"name": "beta", "wire": "anthropic"}],
-        "faults": faults,
-        "engine": {
-            "strategy": "priority",
-            "hedge": hedge,
-            "providers": {"alpha": {"priority": 1, **own}, "beta": {"priority": 2, **own}},
-        },
-    }
+def copies(told: Told, _: Told) -> str:
+    """Of 100 requests, how many had a copy."""
+    return f"{100 * told.counts['copies'] / told.requests:.1f}"
 
 
-@attrs.define
-class Told:
-    """What came of the requests of one world while it was as it is called."""
-
-    latencies: list[float] = attrs.Factory(list)
-    requests: int = 0
-    copies: int = 0
-    won: int = 0
-    cost_usd: float = 0.0
-
-    def add(self, world: World, seed: int, hedge: object) -> None:
-        """Play it once."""
-        ran = run(parse(document(world, seed, hedge)), monitors=ALL)
-        assert not ran.violations, ran.violations[0].sentence
-        for each in ran.requests:
-            if FROM_S <= each.arrived_at < UNTIL_S:
-                self.requests += 1
-                self.cost_usd += each.cost_usd or 0.0
-                if each.ok:
-                    self.latencies.append(each.elapsed_s)
-        for _, event in ran.events:
-            if FROM_S <= event.at_s < UNTIL_S:
-                self.copies += isinstance(event, HedgeLaunched)
-                self.won += isinstance(event, HedgeWon) and event.endpoint.startswith("beta")
-
-    @property
-    def answered(self) -> float:
-        """Share of the requests that were answered."""
-        return len(self.latencies) / self.requests
-
-    def quantile(self, q: float) -> float:
-        """A quantile of the answers' latency in seconds; not a number if there are none."""
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else math.nan
+def won(told: Told, _: Told) -> str:
+    """The share of copies that answered first."""
+    sent = told.counts["copies"]
+    return f"{100 * told.counts['won'] / sent:.0f} %" if sent else "–"
 
 
-Compared = tuple[Told, ...]
-"""One for each of the arms."""
+def cost(told: Told, bare: Told) -> str:
+    """Against none hedged."""
+    if told is bare or not bare.cost_usd:
+        return "–"
+    return f"{100 * (told.cost_usd / bare.cost_usd - 1):+.1f} %"
 
 
-def measure(seeds: int) -> dict[str, Compared]:
-    """Every world, so many times each way."""
-    found: dict[str, Compared] = {}
-    for world in WORLDS:
-        found[world.name] = tuple(Told() for _ in ARMS)
-        for seed in range(1, seeds + 1):
-            for told, (_, _, hedge) in zip(found[world.name], ARMS, strict=True):
-                told.add(world, seed, hedge)
-    return found
+COLUMNS: Final = (("copies of 100 requests", copies), ("they won", won), ("cost", cost))
 
 
-def records(found: Mapping[str, Compared]) -> list[Record]:
+def records(found: Found) -> list[Record]:
     """The 99th percentile with copies against the one without, and the copies."""
     rows: list[Record] = []
     for name, (bare, *_, hedged) in found.items():
         if bare.latencies and hedged.latencies:
             p99 = hedged.quantile(0.99)
             rows.append(record(f"{name}: p99", p99, "s", baseline=bare.quantile(0.99)))
-        share = 100 * hedged.copies / hedged.requests
+        share = 100 * hedged.counts["copies"] / hedged.requests
         rows.append(record(f"{name}: copies", share, "of 100 requests"))
     return rows
 
 
-def table(found: Mapping[str, Compared]) -> str:
-    """The table of the page."""
-    head = (
-        "| world | | answered | p50 | p95 | p99 | copies of 100 requests | they won | cost |\n"
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-    )
-    rows = (
-        _row(name if told is arms[0] else "", arm[0], told, arms[0])
-        for name, arms in found.items()
-        for told, arm in zip(arms, ARMS, strict=True)
-    )
-    return head + "".join(rows)
-
-
-def _row(name: str, arm: str, told: Told, bare: Told) -> str:
-    times = " | ".join(_seconds(told.quantile(q)) for q in (0.5, 0.95, 0.99))
-    copies = 100 * told.copies / told.requests
-    first = f"{100 * told.won / told.copies:.0f} %" if told.copies else "–"
-    cost = "–"
-    if told is not bare and bare.cost_usd:
-        cost = f"{100 * (told.cost_usd / bare.cost_usd - 1):+.1f} %"
-    answered = f"{100 * told.answered:.1f} %"
-    return f"| {name} | {arm} | {answered} | {times} | {copies:.1f} | {first} | {cost} |\n"
-
-
-def _seconds(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1f} s"
-
-
-def page(found: Mapping[str, Compared], seeds: int, picture: str) -> str:
+def page(found: Found, seeds: int, picture: str) -> str:
     """The page."""
-    claims = "".join(f"- **{world.name}**: {world.claim}.\n" for world in WORLDS)
+    claims = "".join(f"- **{each.name}**: {each.claim}.\n" for each in WORLDS)
     return f"""# When a second copy helps, and when it does not
 
 Written by `python -m benchmarks.hedging --write docs/hedging.md`: simulated, {seeds} seeds of each
 world, two providers under `strategy = "priority"`, the same draws for all three. The numbers are of
 the four minutes in which a world is as it is called.
 
-{table(found)}
+{table(found, ARMS, COLUMNS)}
 {claims}
 A copy goes out when an attempt has been silent for longer than 95 % of the last 64 answers took,
 or, as is the default, half as long again. Without the half, one request in twenty asks for a copy
@@ -229,37 +169,6 @@ better.
 """
 
 
-def draw(found: Mapping[str, Compared], path: Path) -> None:
-    """The plot: in each world, what share of the requests takes longer than t."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, grid = plt.subplots(2, 4, figsize=(13, 6), sharex=True, sharey=True)
-    panels = list(grid.flat)
-    for panel, (name, arms) in zip(panels, found.items(), strict=False):
-        for told, (label, colour, _) in zip(arms, ARMS, strict=True):
-            panel.step(*_tail(told), where="post", color=colour, label=label, linewidth=1.6)
-        panel.set(title=name, yscale="log", xlim=(0, 20), ylim=(1e-3, 1.2))
-        panel.grid(visible=True, alpha=0.25)
-        panel.set_xlabel("seconds")
-        panel.tick_params(labelbottom=True)
-    for panel in panels[len(found) :]:
-        panel.axis("off")
-        panel.legend(*panels[0].get_legend_handles_labels(), loc="center", frameon=False)
-    figure.supylabel("share of the requests that take longer")
-    figure.tight_layout()
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
-
-
-def _tail(told: Told) -> tuple[Sequence[float], Sequence[float]]:
-    ordered = sorted(told.latencies)
-    left = [1 - (place + 1) / told.requests for place in range(len(ordered))]
-    return [0.0, *ordered, 40.0], [1.0, *left, left[-1] if left else 1.0]
-
-
 def main() -> None:
     """Measure, and print or write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -268,10 +177,10 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the page to write; its plot stands beside it")
     options = parser.parse_args()
     seeds = 1 if options.quick else 3
-    found = measure(seeds)
+    found = measure(WORLDS, ARMS, seeds, count)
     if options.write is not None:
         picture = options.write.with_suffix(".png")
-        draw(found, picture)
+        draw(found, ARMS, picture, longest_s=20.0)
         options.write.write_text(page(found, seeds, picture.name))
     report("hedging", records(found), as_json=options.json, note="simulated; p99 against no copies")
 
