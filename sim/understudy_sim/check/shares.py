@@ -13,16 +13,56 @@ from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.violation import Violation, Watch, Witness
 
 _OK, _FAILED, _CLOSED, _RESTORED = "ok", "failed", "closed", "restored"
-_COUNTED_MAX = 20_000
+
+
+@attrs.define(eq=False, slots=True)
+class _Window:
+    """Outcomes of the last while, in buckets that stand still in time.
+
+    `filled` holds, for each bucket that is not empty, its number, its outcomes and its failures.
+    """
+
+    width_s: float
+    buckets: int
+    least: int
+    filled: deque[list[int]] = attrs.Factory(deque)
+    outcomes: int = 0
+    failures: int = 0
+
+    def take(self, at_s: float, *, bad: bool) -> None:
+        """Count one outcome, and forget those that are too old."""
+        filled, number = self.filled, math.floor(at_s / self.width_s)
+        if not filled or filled[-1][0] != number:
+            filled.append([number, 0, 0])
+        filled[-1][1] += 1
+        filled[-1][2] += bad
+        self.outcomes += 1
+        self.failures += bad
+        while filled[0][0] <= number - self.buckets:
+            _, outcomes, failures = filled.popleft()
+            self.outcomes -= outcomes
+            self.failures -= failures
+
+    def trips(self, ratio: float) -> bool:
+        """Whether this share of failures is reached, by enough outcomes."""
+        return self.outcomes >= self.least and self.failures >= ratio * self.outcomes
+
+
+def _windows(policy: BreakerPolicy) -> tuple[_Window, ...]:
+    short_s, long_s = policy.short_window_s, policy.long_window_s
+    return (
+        _Window(short_s / policy.short_buckets, policy.short_buckets, policy.short_min),
+        _Window(long_s / policy.long_buckets, policy.long_buckets, policy.long_min),
+    )
 
 
 @attrs.define(eq=False, slots=True)
 class _Scope:
-    """What one closed breaker has counted since it closed: times, and whether they were bad."""
+    """What one closed breaker has counted since it closed."""
 
+    windows: tuple[_Window, ...]
     closed: bool = True
     blind: bool = False
-    counted: deque[tuple[float, bool]] = attrs.Factory(lambda: deque(maxlen=_COUNTED_MAX))
     owed: Witness | None = None
 
 
@@ -39,10 +79,14 @@ class FailureShares(Watch):
 
     def _on_moved(self, seq: int, event: BreakerMoved) -> None:  # noqa: ARG002
         # What a restart remembers of its windows is not told: blind until the next move.
-        self._scopes[event.scope] = _Scope(event.target == _CLOSED, event.why == _RESTORED)
+        windows = _windows(self.rules.breaker_of(event.scope))
+        self._scopes[event.scope] = _Scope(windows, event.target == _CLOSED, event.why == _RESTORED)
 
     def _on_counted(self, seq: int, event: BreakerCounted) -> Violation | None:
-        scope = self._scopes.setdefault(event.scope, _Scope())
+        scope = self._scopes.get(event.scope)
+        if scope is None:
+            fresh = _Scope(_windows(self.rules.breaker_of(event.scope)))
+            scope = self._scopes[event.scope] = fresh
         if not scope.closed or scope.blind or event.verdict not in (_OK, _FAILED):
             return None
         if scope.owed is not None:
@@ -50,27 +94,9 @@ class FailureShares(Watch):
             said = f"{event.scope} stayed closed although its window is full of failures"
             return self.broken("share", said, owed, (seq, event))
         bad = event.verdict == _FAILED
-        policy = self.rules.breaker_of(event.scope)
-        reach_s = max(policy.short_window_s, policy.long_window_s)
-        while scope.counted and scope.counted[0][0] < event.at_s - reach_s:
-            scope.counted.popleft()
-        scope.counted.append((event.at_s, bad))
-        if bad and _trips(policy, scope.counted, event.at_s):
+        ratio = self.rules.breaker_of(event.scope).ratio
+        for window in scope.windows:
+            window.take(event.at_s, bad=bad)
+        if bad and ratio is not None and any(each.trips(ratio) for each in scope.windows):
             scope.owed = seq, event
         return None
-
-
-def _trips(policy: BreakerPolicy, counted: deque[tuple[float, bool]], now: float) -> bool:
-    """Do the outcomes of either window open it? Windows are buckets that stand still in time."""
-    if policy.ratio is None:
-        return False
-    for length_s, buckets, least in (
-        (policy.short_window_s, policy.short_buckets, policy.short_min),
-        (policy.long_window_s, policy.long_buckets, policy.long_min),
-    ):
-        width = length_s / buckets
-        oldest = math.floor(now / width) - buckets + 1
-        inside = [bad for at, bad in counted if math.floor(at / width) >= oldest]
-        if len(inside) >= least and sum(inside) >= policy.ratio * len(inside):
-            return True
-    return False
