@@ -39,6 +39,7 @@ from tests.actors.provider_actor.test_time import (
     check_months,
     check_time,
 )
+from tests.properties.test_admission import ADMISSION, check_identity
 from tests.properties.test_hedge import CHECKS as HEDGE_CHECKS, budget_machine
 from tests.properties.test_queue import queue_machine
 from tests.properties.test_queue_order import CHECKS as ORDER_CHECKS, check_coming_back
@@ -101,6 +102,8 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.queue": (running(queue_machine), check_coming_back),
     "dispatcher.order": ORDER_CHECKS,
     "dispatcher.fairness": ORDER_CHECKS,
+    "dispatcher.admission": ADMISSION,
+    "dispatcher.collapse": (check_identity,),
     "dispatcher.hedge": (*HEDGE_CHECKS, running(budget_machine)),
     "dispatcher.select": (check_ranking,),
     "dispatcher.ranking": (check_containment, check_ranking),
@@ -313,6 +316,27 @@ MUTANTS: Final = [
             "return max(self.reached, self",
             "return max(2 * self.reached, self",
         ),
+    ),
+    *_in(
+        "dispatcher.admission",
+        ("shut ones free slots", "if now >= each.shut_until:", "if True:"),
+        ("the fastest alone", "pace += each.limit / latency_s", "pace = each.limit / latency_s"),
+        ("ignorance is infinite pace", "            return None\n", "            continue\n"),
+        ("come again in an hour", "min(HINT_MAX_S, 1.0 / pace)", "1.0 / pace"),
+        ("come again before", "expected_s - left_s", "left_s - expected_s"),
+        ("half of the slowest", "return min(usual", "return max(usual"),
+    ),
+    *_in(
+        "dispatcher.collapse",
+        ("ids tell requests apart", "replace(request, id=None, ", "replace(request, "),
+        ("hurry tells requests apart", "timeout_s=None, ", ""),
+        (
+            "any chat is steady",
+            "isinstance(body, ChatInput) and body.temperature == 0",
+            "isinstance(body, ChatInput)",
+        ),
+        ("asked or not", "return request.collapse", "return by_default"),
+        ("what has no text is all alike", "return None  # arg", 'return b""  # arg'),
     ),
     *_in(
         "dispatcher.hedge",

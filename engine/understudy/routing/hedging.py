@@ -135,7 +135,7 @@ class Race(Generic[T]):
         taken = take(wiring, flight, decision) if decision is not None else None
         if taken is None:
             return
-        flight.hedged = True
+        flight.hedged, flight.retries_here = True, 0  # the copy is the last one that was asked
         flight.decisions.append(decision)
         seat = Seat(*taken)
         wiring.dispatcher.tell(HedgeSent(flight, seat.candidate, seat.permit.attempt, after_s))

@@ -1,0 +1,100 @@
+"""Laws of admission to the line, and of what makes requests identical."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tests.actors.dispatcher.made import Seen, candidates, spec
+from understudy_actors.dispatcher import admission, collapse
+from understudy_actors.domain.request import Request
+
+seconds = st.floats(0.01, 1e3)
+endpoints = st.lists(
+    st.tuples(st.none() | seconds, st.integers(1, 50), st.booleans()), min_size=1, max_size=5
+)
+
+
+def check_pace(module: ModuleType) -> None:
+    """Slots come free at limit over latency, of those who are open; ignorance is no pace."""
+
+    @given(endpoints, st.floats(0, 100))
+    def law(facts: list[tuple[float | None, int, bool]], now: float) -> None:
+        made = []
+        for index, (latency_s, limit, shut) in enumerate(facts):
+            (each,) = candidates(spec(f"p{index}"), seen=Seen(latency=latency_s))
+            each.limit, each.shut_until = limit, now + 1.0 if shut else 0.0
+            made.append(each)
+        pace, useful_s = module.slots_per_s(made, 100, now), module.useful_s(made, 100, now)
+        known = [latency_s for latency_s, _, _ in facts if latency_s is not None]
+        if len(known) < len(facts):
+            assert pace is None
+            assert useful_s == 0.0
+            return
+        expected = sum(
+            limit / latency_s
+            for latency_s, limit, shut in facts
+            if latency_s is not None and not shut
+        )
+        assert pace == (pytest.approx(expected) if expected else None)
+        assert useful_s == min(known) / 2
+
+    law()
+
+
+def check_hints(module: ModuleType) -> None:
+    """Whoever is turned away is told a time that is to come, and not far off."""
+
+    @given(st.none() | st.floats(1e-6, 1e6), st.floats(0, 1e6), seconds, seconds)
+    def law(pace: float | None, now: float, left_s: float, over_s: float) -> None:
+        for error in (
+            module.queue_full(3, pace, now),
+            module.too_late(3, left_s + over_s, left_s, now),
+        ):
+            assert error.retry_after_s is not None
+            assert 0 < error.retry_after_s <= 60.0
+            assert error.retry_at == now + error.retry_after_s
+        if pace is not None and pace > 1.0:
+            assert module.queue_full(3, pace, now).retry_after_s == 1.0 / pace
+
+    law()
+
+
+def check_identity(module: ModuleType) -> None:
+    """Only what changes an answer tells requests apart, and only steady answers are shared."""
+    plain = Request.chat("hi", temperature=0)
+    same = Request.chat("hi", temperature=0, id="x", timeout_s=1, priority=3, hedge=True)
+    others = (
+        Request.chat("ho", temperature=0),
+        Request.chat("hi", temperature=0, tenant="t"),
+        Request.chat("hi", temperature=0, user="u"),
+        Request.chat("hi", temperature=0, model="m"),
+    )
+    key = module.key_of(plain)
+    assert key == module.key_of(same)
+    assert len({key, *(module.key_of(each) for each in others)}) == len(others) + 1
+    assert module.key_of(Request.custom("mine", object())) is None
+    assert module.collapses(plain, True)
+    assert module.collapses(Request.embed("hi"), True)
+    assert not module.collapses(plain, False)
+    assert not module.collapses(Request.chat("hi"), True)
+    assert not module.collapses(Request.chat("hi", temperature=0.5), True)
+    assert module.collapses(Request.chat("hi", collapse=True), False)
+    assert not module.collapses(Request.chat("hi", temperature=0, collapse=False), True)
+
+
+ADMISSION = (check_pace, check_hints)
+
+
+def test_the_pace_is_that_of_the_open_ones_and_ignorance_is_none() -> None:
+    check_pace(admission)
+
+
+def test_whoever_is_turned_away_is_told_when_to_come() -> None:
+    check_hints(admission)
+
+
+def test_identical_requests_are_those_with_the_same_answer() -> None:
+    check_identity(collapse)
