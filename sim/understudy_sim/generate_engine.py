@@ -48,7 +48,23 @@ def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         engine["breaker"] = _breaker(dice.under("breaker"))
     if dice.chance("chain", 0.25):
         engine["operations"] = {"chat": {"chain": _chain(dice, fleet)}}
+    if dice.chance("budgets", 0.15):
+        engine |= _budgets(dice.under("budgets"), fleet)
     return engine
+
+
+def _budgets(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Between a few answers' worth and more than is asked for."""
+    scopes: list[dict[str, str]] = [{}, {"operation": "chat"}, {"user": "*"}]
+    scopes += [{"provider": str(each["name"])} for each in fleet]
+    budgets = [
+        {"usd": dice.pick(f"usd/{place}", (0.0, 0.002, 0.02, 0.5)), "per": per, **scope}
+        for place, scope in enumerate(dice.some("scopes", scopes))
+        for per in [dice.pick(f"per/{place}", ("day", "week", "month", "total"))]
+    ]
+    zone = dice.pick("zone", ("UTC", "America/New_York", "Australia/Lord_Howe"))
+    mode = "expected" if dice.chance("expected", 0.3) else "strict"
+    return {"budgets": budgets, "time_zone": zone, "budget_mode": mode}
 
 
 def _providers(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
