@@ -63,6 +63,6 @@ MUTANTS: Final = [
         ),
         ("breaches are ignored", "if loan.strict and amount > loan.amount:", "if False:"),
         ("estimates freeze", "if loan.strict and amount", "if amount"),
-        ("a scope pays as often as it is named", "in dict.fromkeys(scopes) for", "in scopes for"),
+        ("a scope pays as often as it is named", "in dict.fromkeys(scopes):", "in scopes:"),
     ),
 ]

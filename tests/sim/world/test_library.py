@@ -28,6 +28,7 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
 from understudy_actors.domain.money_events import BudgetAlert, MoneyCharged, MoneyReserved
+from understudy_actors.domain.stream_events import StreamRescue, StreamSkipped
 from understudy_actors.domain.waiting_events import Unqueued
 from understudy_sim.check import ALL
 from understudy_sim.headline import Headline, availability, headline
@@ -70,7 +71,7 @@ def test_it_runs_to_its_end_and_leaves_nothing_behind(name: str) -> None:
     ran = played(name)
     assert ran.progress == "done"
     assert not ran.violations
-    assert len(ran.requests) > 1000
+    assert len(ran.requests) > 500
     taken = Counter((event.permit, event.scope) for event in of(ran, PermitTaken))
     assert taken == Counter((event.permit, event.scope) for event in of(ran, PermitReleased))
     slots = Counter((event.permit, event.endpoint) for event in of(ran, SlotTaken))
@@ -344,8 +345,17 @@ def errors_of_requests(ran: Run) -> Counter[str]:
     return Counter(event.status for event in of(ran, RequestOutcome))
 
 
+def broken_streams(ran: Run, told: Headline) -> None:
+    rescued = Counter(event.how for event in of(ran, StreamRescue))
+    assert rescued["splice"] > 0 < rescued["prefill"], "compared, and continued"
+    assert told.availability > 0.98
+    assert len(of(ran, StreamSkipped)) > 10, "what could not be read was left out"
+    assert not [each for each in between(ran, 0, 55) if not each.ok and each.client == "readers"]
+
+
 CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "actor-crashes": actor_crashes,
+    "broken-streams": broken_streams,
     "brownout": brownout,
     "budget-flood": budget_flood,
     "cascade": cascade,

@@ -59,7 +59,7 @@ clients = st.builds(
     max_cost_usd=st.none() | some,
     tenant=st.none() | labels,
     users=st.integers(1, 99),
-    priority=st.integers(-9, 9),
+    priority=st.integers(-3, 3),
     cancels=st.none() | st.builds(Cancels, share=st.floats(0, 1), after=distributions),
     repeats=st.none() | st.builds(Repeats, times=st.integers(0, 9), wait=distributions),
     without=st.lists(st.integers(0, 99), max_size=3).map(tuple),
