@@ -74,6 +74,12 @@ def check_long_run(module: ModuleType) -> None:
     turns = serve(60)
     assert 39 <= turns.count("b") <= 41, "two thirds, and nothing for its absence"
     assert "bbb" not in turns
+    line = module.Order(module.WaitingRule())
+    line.add(module.Waiter(next(tickets), everybody, bool, tenant="a", tokens=1000.0), 0.0)
+    assert serve(1) == "a"
+    crowd("b", 50)
+    crowd("a", 1)
+    assert serve(51) == "b" * 50 + "a", "who had much is behind, though it had left the line"
 
 
 def check_starvation(module: ModuleType) -> None:
