@@ -78,7 +78,7 @@ async def _ask(engine: Engine, number: int, ends: dict[int, tuple[str, float]]) 
 @pytest.mark.wall_clock
 @pytest.mark.parametrize(
     ("own", "least_ok"),
-    [({}, 60), ({"concurrency": {"initial": 64, "max": 256}}, 300)],
+    [({}, 60), ({"concurrency": {"initial": 64, "max": 256}}, 100)],
     ids=["default concurrency", "larger concurrency"],
 )
 async def test_a_thousand_at_once_all_end_once_in_time_and_leave_nothing(
