@@ -2,6 +2,7 @@
 
     python -m tests.mutants [--documents N] [--seconds S] [--jobs N] [--only TEXT] [--write FILE]
 
+With `--state FILE` what was found is kept there, and a hunt that was interrupted goes on.
 Ends with 1 if one was not found, or not shrunk to at most 5 requests and 2 faults.
 """
 
@@ -19,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.mutants.harness import Catch, Order, Planted, healthy, hunt
 from tests.mutants.plants import PLANTS
+from tests.mutants.state import State
 from tests.mutants.table import Row, markdown, summary, within
 
 PROGRESS = (
@@ -29,8 +31,16 @@ PROGRESS = (
 )
 
 
-def hunted(mutant: Planted, order: Order) -> Catch:
-    """Hunt one fault in a folder of its own."""
+def hunted(mutant: Planted, order: Order, state: State) -> Catch:
+    """Hunt one fault in a folder of its own, unless it was hunted already."""
+    known = state.get(mutant)
+    if known is None:
+        known = _hunted(mutant, order)
+        state.keep(mutant, known)
+    return known
+
+
+def _hunted(mutant: Planted, order: Order) -> Catch:
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         try:
             return hunt(mutant, Path(folder), order)
@@ -56,7 +66,7 @@ def main(options: argparse.Namespace) -> int:
     rows: list[Row] = []
     with Progress(*PROGRESS, console=console) as bar, ThreadPoolExecutor(options.jobs) as pool:
         task = bar.add_task("hunting", total=len(chosen))
-        hunts = pool.map(partial(hunted, order=order), chosen)
+        hunts = pool.map(partial(hunted, order=order, state=State(options.state)), chosen)
         for mutant, catch in zip(chosen, hunts, strict=True):
             rows.append(row := Row(mutant, catch))
             bar.update(task, advance=1, description=f"{mutant.name}: {row.found}")
@@ -84,6 +94,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="hunts at the same time")
     parser.add_argument("--only", default="", help="faults whose name holds this")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="find only")
+    parser.add_argument("--state", type=Path, help="keep what was found there, and go on from it")
     parser.add_argument("--write", type=Path, help="write the table there, as Markdown")
     return parser.parse_args()
 

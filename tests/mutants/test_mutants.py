@@ -10,6 +10,7 @@ from tests.mutants.classes import CLASSES, KIND
 from tests.mutants.documents import DIRECTED
 from tests.mutants.harness import Catch, Order, Planted, healthy, hunt
 from tests.mutants.plants import PLANTS, QUICK
+from tests.mutants.state import State
 from tests.mutants.table import Row, markdown, summary, within
 
 DOCUMENTS = DIRECTED + 4
@@ -41,6 +42,14 @@ def test_the_table_says_what_was_found_and_what_was_not() -> None:
     assert "| 7 | S3 | 5 / 2 | a sentence |" in table
     assert "another / one" in table
     assert "| 40 | not found |  |  |" in table
+
+
+def test_an_interrupted_hunt_goes_on(tmp_path: Path) -> None:
+    path, catch = tmp_path / "state", Catch(7, "seed-3", "S3", "a sentence", (5, 2))
+    State(path).keep(PLANTS[0], catch)
+    State(path).keep(PLANTS[1], Catch(8))
+    State(None).keep(PLANTS[2], catch)
+    assert [State(path).get(each) for each in PLANTS[:3]] == [catch, Catch(8), None]
 
 
 def test_what_is_not_there_any_more_cannot_be_planted() -> None:
