@@ -16,6 +16,7 @@ from understudy_actors.domain.events import (
     SlotFreed,
     SlotTaken,
 )
+from understudy_actors.domain.waiting_events import Queued, QueueLeft, Unqueued
 from understudy_sim.check.gates import ACTOR
 from understudy_sim.check.rules import DEFAULT, Rules, provider_of
 from understudy_sim.check.violation import Violation, Watch
@@ -36,6 +37,8 @@ class _Limit:
         sure: Whether `value` is exact; else, until the next cut, it is the most that it can be.
         recovered_at: When the breaker closed, so that the limit starts anew.
         taken: When each attempt in flight took its slot, which one it was, and for whom.
+        in_flight: How many slots are taken, as was told last.
+        kept: Tickets of those for whom a slot is kept.
     """
 
     value: float
@@ -44,6 +47,8 @@ class _Limit:
     sure: bool = True
     recovered_at: float = -math.inf
     taken: dict[int, tuple[float, int, str | None]] = attrs.Factory(dict)
+    in_flight: int = 0
+    kept: set[int] = attrs.Factory(set)
 
 
 class SlotLimits(Watch):
@@ -64,6 +69,9 @@ class SlotLimits(Watch):
             SlotFreed: self._on_freed,
             PermitReleased: self._on_released,
             LimitSet: self._on_limit,
+            Unqueued: self._on_kept,
+            Queued: self._on_place,
+            QueueLeft: self._on_place,
             BreakerMoved: self._on_moved,
             ActorCrashed: self._on_restarted,
             ActorRestarted: self._on_restarted,
@@ -78,6 +86,7 @@ class SlotLimits(Watch):
 
     def _on_taken(self, seq: int, event: SlotTaken) -> Violation | None:
         limit = self._limit(event.endpoint)
+        limit.in_flight = event.in_flight
         limit.taken[event.permit] = event.at_s, event.in_flight, event.request
         if event.in_flight <= int(limit.value + _ROUNDING):
             return None
@@ -100,7 +109,22 @@ class SlotLimits(Watch):
         return None
 
     def _on_freed(self, seq: int, event: SlotFreed) -> None:  # noqa: ARG002
-        self._limit(event.endpoint).taken.pop(event.permit, None)
+        limit = self._limit(event.endpoint)
+        limit.in_flight = event.in_flight
+        limit.taken.pop(event.permit, None)
+
+    def _on_kept(self, seq: int, event: Unqueued) -> Violation | None:
+        limit = self._limit(event.endpoint)
+        limit.kept.add(event.ticket)
+        count = limit.in_flight + len(limit.kept)
+        if count <= int(limit.value + _ROUNDING):
+            return None
+        said = f"{event.endpoint} has {limit.in_flight} in flight and keeps {len(limit.kept)} slots"
+        return self.broken("kept", f"{said}, with a limit of {limit.value:.2f}", (seq, event))
+
+    def _on_place(self, seq: int, event: Queued | QueueLeft) -> None:  # noqa: ARG002
+        for limit in self._limits.values():
+            limit.kept.discard(event.ticket)
 
     def _on_moved(self, seq: int, event: BreakerMoved) -> None:  # noqa: ARG002
         if event.source == _HALF_OPEN and event.target == _CLOSED:
@@ -129,6 +153,9 @@ class SlotLimits(Watch):
     def _on_restarted(self, seq: int, event: ActorCrashed | ActorRestarted) -> None:  # noqa: ARG002
         """What was not saved is forgotten: the limit may be the one that it started from."""
         name = event.actor.removeprefix(ACTOR)
+        if name == "dispatcher":  # whoever it had woken holds nothing any more
+            for limit in self._limits.values():
+                limit.kept.clear()
         for endpoint, limit in self._limits.items():
             if provider_of(endpoint) == name:
                 limit.value = max(limit.value, float(self.rules.slots_of(endpoint)))

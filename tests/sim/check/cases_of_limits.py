@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.sim.check.case import Case
 from tests.sim.check.tape import Tape
+from understudy_actors.domain.waiting_events import QueueLeft, Unqueued
 from understudy_sim.check.closing import Closing
 from understudy_sim.check.limits import SlotLimits
 from understudy_sim.check.meanings import Meanings
@@ -37,6 +38,11 @@ def filled(t: Tape, count: int = 8) -> Tape:
     return t
 
 
+def keeps(t: Tape, ticket: int) -> Tape:
+    """Somebody who waits is woken, and a slot is kept for them."""
+    return t.add(Unqueued, request="r", ticket=ticket, endpoint="p/m", band=0, waited_s=0.0)
+
+
 CASES = [
     Case(
         Closing,
@@ -61,6 +67,18 @@ CASES = [
         "has 9 in flight, and a limit of 8.00",
         lambda t: filled(t).slot(9, 9),
         lambda t: filled(t).back("ok", 8).free(7, 8).slot(8, 9),
+    ),
+    Case(
+        SlotLimits,
+        "has 7 in flight and keeps 2 slots, with a limit of 8.00",
+        lambda t: keeps(keeps(filled(t, 7), 1), 2),
+        lambda t: keeps(keeps(filled(t, 7), 1).add(QueueLeft, request="r", ticket=1), 2),
+    ),
+    Case(
+        SlotLimits,
+        "has 7 in flight and keeps 2 slots",
+        lambda t: keeps(keeps(filled(t, 7), 1).crash(), 2),
+        lambda t: keeps(keeps(filled(t, 7), 1).crash("dispatcher"), 2),
     ),
     Case(
         SlotLimits,
