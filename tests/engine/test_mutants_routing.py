@@ -462,14 +462,14 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "purse",
         "without a ledger all is free",
-        'return Refusal(error.retry_at, f"the ledger is {error.why}")',
+        'return Refusal(error.retry_at, f"{NO_LEDGER}{error.why}")',
         "return None",
         budgets.test_the_books_outlive_the_ledgers_actor,
     ),
     (
         "purse",
         "an unknown price is nothing",
-        'return "price unknown: set `price` for it to use it under a budget"',
+        'return f"{UNPRICED}set `price` for it to use it under a budget"',
         "return 0",
         budgets.test_an_unknown_price_is_refused_under_a_budget,
     ),

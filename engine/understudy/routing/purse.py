@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from understudy.prices import cost_micro_usd
 from understudy.routing.endings import OVER_BUDGET
@@ -19,7 +20,11 @@ from understudy_actors.runtime.errors import ActorError
 from understudy_actors.runtime.mailbox import Lane
 from understudy_actors.runtime.ports import Clock
 
-ENGINE = Scope("engine")
+UNPRICED: Final = "price unknown: "
+UNBOUNDED: Final = "no bound on its answer: "
+NO_LEDGER: Final = "the ledger is "
+UNPAID: Final = (OVER_BUDGET, UNPRICED, UNBOUNDED, NO_LEDGER)
+"""How the reason of a candidate begins whom only money keeps from being asked."""
 
 
 class Purse:
@@ -62,7 +67,7 @@ class Purse:
         try:
             answer: Reserved | TooDear = self._ledger.ask_now(message)
         except ActorError as error:  # no ledger, no spending
-            return Refusal(error.retry_at, f"the ledger is {error.why}")
+            return Refusal(error.retry_at, f"{NO_LEDGER}{error.why}")
         if isinstance(answer, TooDear):
             return self._refusal(answer, amount)
         self._lent[attempt] = answer.number, flight.id
@@ -113,10 +118,10 @@ class Purse:
         if candidate.free_left:
             return 0
         if spec.price is None:
-            return "price unknown: set `price` for it to use it under a budget"
+            return f"{UNPRICED}set `price` for it to use it under a budget"
         tokens = flight.output_tokens if not self._strict else _most_output(flight.request, spec)
         if tokens is None:
-            return "no bound on its answer: set max_tokens, or `max_output_tokens` for the model"
+            return f"{UNBOUNDED}set max_tokens, or `max_output_tokens` for the model"
         return cost_micro_usd(spec.price, Usage(flight.input_tokens, tokens))
 
     def _refusal(self, answer: TooDear, amount: int) -> Refusal:

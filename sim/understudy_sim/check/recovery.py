@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from understudy.routing.purse import UNPAID
 from understudy_actors.domain.events import (
     ActorCrashed,
     ActorGaveUp,
     ActorRestarted,
     ActorStopped,
     AttemptEnded,
+    AttemptRefused,
     BreakerCounted,
     BreakerMoved,
     Decided,
@@ -85,6 +87,7 @@ class Heals(Watch):
             PermitReleased: self._on_released,
             AttemptEnded: self._on_ended,
             Decided: self._on_decided,
+            AttemptRefused: self._on_refused,
             FaultBegan: self._on_fault,
             ActorCrashed: self._down.fell,
             ActorGaveUp: self._down.fell,
@@ -172,6 +175,13 @@ class Heals(Watch):
             waiting = self._waits.get(event.ranked[0])
             if waiting is not None and waiting.moved[1].target == "half-open":
                 waiting.asked += 1
+
+    def _on_refused(self, seq: int, event: AttemptRefused) -> None:  # noqa: ARG002
+        """Who could not be paid for did not knock."""
+        if len(self._waits) and event.reason.startswith(UNPAID):
+            waiting = self._waits.get(event.endpoint)
+            if waiting is not None and waiting.asked:
+                waiting.asked -= 1
 
     def late(self, seq: int, event: Event) -> Violation | None:
         """A breaker had its time to close."""

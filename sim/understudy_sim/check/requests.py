@@ -128,7 +128,9 @@ class Attempts(Watch):
         self._live.pop(event.request, None)
 
     def _attempt_ended(self, seq: int, event: AttemptEnded) -> None:
-        if event.verdict != _OK and (asked := self._live.get(event.request)) is not None:
+        """Of two copies that failed, each speaks for its own endpoint."""
+        asked = self._live.get(event.request)
+        if event.verdict != _OK and asked is not None and asked.endpoint == event.endpoint:
             asked.ended = seq, event
 
     def _scheduled(self, seq: int, event: RetryScheduled) -> None:

@@ -13,6 +13,7 @@ from tests.sim.check.cases_of_sharing import CASES as SHARING
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
+from understudy.routing.endings import OVER_BUDGET
 from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.retry import Backoff, RetryRule
 from understudy_actors.domain.candidate import EndpointSpec
@@ -101,9 +102,11 @@ def settled(t: Tape, before: tuple[int, int], after: tuple[int, int]) -> Tape:
     return outcomes(outcomes(t, "ok", after[0]), "NoCandidate", after[1])
 
 
-def preferring(t: Tape, count: int) -> Tape:
+def preferring(t: Tape, count: int, refused: str | None = None) -> Tape:
     for _ in range(count):
         t.decide("p/m")
+        if refused is not None:
+            t.refuse(refused)
     return t
 
 
@@ -397,6 +400,28 @@ CASES = [
         "after silent",
         lambda t: t.accept().admit().ended("failed", error="silent").pause(0.0).admit(2),
         lambda t: t.accept().admit().ended("failed", error="reset").pause(0.0).admit(2),
+    ),
+    Case(  # the copy broke, then the first fell silent: the copy's target may be asked again
+        Attempts,
+        "after silent",
+        lambda t: (
+            t.accept()
+            .admit(1, "a/m")
+            .admit(2, "b/m")
+            .ended("failed", 1, "a/m", error="server")
+            .ended("failed", 2, "b/m", error="silent")
+            .pause(0.0, "b/m")
+            .admit(3, "b/m")
+        ),
+        lambda t: (
+            t.accept()
+            .admit(1, "a/m")
+            .admit(2, "b/m")
+            .ended("failed", 2, "b/m", error="server")
+            .ended("failed", 1, "a/m", error="silent")
+            .pause(0.0, "b/m")
+            .admit(3, "b/m")
+        ),
     ),
     Case(
         Attempts,
@@ -774,6 +799,20 @@ CASES = [
         .tick(),
         lambda t: preferring(t.open(5.0).quiet().at(5.0).half_open(), 5)
         .close()
+        .at(200.0)
+        .tick()
+        .at(201.0)
+        .tick(),
+    ),
+    Case(  # who cannot be paid for does not knock
+        Heals,
+        "p/m is still half-open, long after the last fault",
+        lambda t: preferring(t.open(5.0).quiet().at(5.0).half_open(), 5, refused="open")
+        .at(200.0)
+        .tick()
+        .at(201.0)
+        .tick(),
+        lambda t: preferring(t.open(5.0).quiet().at(5.0).half_open(), 5, refused=OVER_BUDGET)
         .at(200.0)
         .tick()
         .at(201.0)
