@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check fmt bench mutants clean
+.PHONY: demo test live check fmt bench mutants clean
 
 demo: $(STAMP)            ## play seven failure scenarios against real mock providers
 	$(BIN)/understudy demo
 
 test: check               ## lint, types, directions, then every test
 	$(BIN)/python -m pytest -q
+
+live: $(STAMP)            ## what is promised in seconds, in real time: about ten minutes
+	$(BIN)/python -m pytest -q -m slow_live
 
 check: $(STAMP)           ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -21,6 +21,15 @@ settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes minutes of real time, unless it is asked for by its mark."""
+    if "slow_live" in config.option.markexpr:
+        return
+    for item in items:
+        if item.get_closest_marker("slow_live"):
+            item.add_marker(pytest.mark.skip(reason="waits in real time: run `make live`"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an async test function on trio."""

@@ -201,9 +201,10 @@ class Hang(_Fault, frozen=True, tag="hang"):
 
 
 class Stall(_Fault, frozen=True, tag="stall"):
-    """Headers and `after_bytes` of the body, then silence."""
+    """Headers and `after_bytes` of the body, then silence: for ever, or it `lasts_s` and ends."""
 
     after_bytes: Size = 0
+    lasts_s: Seconds | None = field(default=None, name="lasts")
 
 
 class Drip(_Fault, frozen=True, tag="drip"):

@@ -41,6 +41,7 @@ from understudy_sim.fault_kinds import (
 )
 from understudy_sim.faults import Decision, Injector, Schedule
 from understudy_sim.fleet import Provider
+from understudy_sim.harm import harmless, works
 from understudy_sim.latency import draw_keyed
 from understudy_sim.mock.provider import error_of
 from understudy_sim.mock.replies import begun, error, reply, said
@@ -65,7 +66,6 @@ from understudy_sim.world_events import Produced, Served
 
 _BEHAVIOUR: Final = Behaviour()
 _CALM: Final = Decision()
-_READABLE: Final = frozenset({"absurd_usage", "bad_event", "unmarked"})
 _BUSY_S: Final = 1.0  # what a full provider says of when to come back
 
 
@@ -150,7 +150,7 @@ class Server:
         made = self._output_tokens(body, asked)
         tokens = Tokens(count_tokens(prompt_length(body)), made)
         seen = Visit(asked, visit, body, origin, tokens)
-        if decision.fault is not None and not _works(decision.fault):
+        if decision.fault is not None and not works(decision.fault):
             return await self._fail(seen, decision, decision.fault)
         if (no := self._turned_away(seen, route, _key(request.headers))) is not None:
             return await self._refuse(asked, origin, no, decision.add_s)
@@ -187,7 +187,7 @@ class Server:
         if isinstance(seen.body, ModelsRequest):
             return await self._refuse(seen.asked, seen.origin, self._reply(seen, None), 0.0)
         service_s = self._service_s(seen) * decision.multiplier + decision.add_s
-        spoiled = fault is not None and not isinstance(fault, Drip) and not _harmless(fault)
+        spoiled = fault is not None and not isinstance(fault, Drip) and not harmless(fault)
         job = Job(service_s, lambda: self._served(seen, spoiled))
         self._bench.add(job)
         try:
@@ -200,6 +200,8 @@ class Server:
         match fault:
             case None:
                 return _response(answer)
+            case Stall(lasts_s=float(lasts_s)):
+                await self._sleep(lasts_s)
             case Ghost(variant="silence") | Stall():
                 await trio.sleep_forever()
             case Ghost() | Cut():
@@ -231,7 +233,7 @@ class Server:
         first_s = self._first_s(seen) * decision.multiplier + decision.add_s
         rest_s = self._rest_s(seen) * decision.multiplier
         # A cut may come after all that matters, so nothing is said of it.
-        spoiled = isinstance(fault, Malformed | Ghost) and not _harmless(fault)
+        spoiled = isinstance(fault, Malformed | Ghost) and not harmless(fault)
         job = Job(first_s + rest_s, lambda: self._served(seen, spoiled), begun=Parking())
         self._bench.add(job)
         assert job.begun is not None
@@ -379,16 +381,6 @@ class Server:
 @functools.lru_cache(maxsize=1024)
 def _path_of(url: str) -> str:
     return "/" + url.partition("?")[0].split("/", 3)[-1]
-
-
-def _harmless(fault: FailingFault) -> bool:
-    """Whether the answer can be read all the same."""
-    return isinstance(fault, Malformed) and fault.variant in _READABLE
-
-
-def _works(fault: FailingFault) -> bool:
-    """Whether the provider does the work before the fault shows."""
-    return isinstance(fault, Stall | Drip | Cut | Malformed | Ghost)
 
 
 def _key(headers: dict[str, str]) -> str | None:

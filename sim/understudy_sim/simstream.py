@@ -38,8 +38,10 @@ def broken(
             return [], "silence"
         case Ghost():
             return [(rest_s, b"")], "reset"
-        case Stall(after_bytes=after_bytes):
+        case Stall(after_bytes=after_bytes, lasts_s=None):
             return _until(_paced(frames, rest_s), after_bytes), "silence"
+        case Stall(after_bytes=after_bytes, lasts_s=float(lasts_s)):
+            return _held_up(_paced(frames, rest_s), after_bytes, lasts_s), "end"
         case Cut(after_bytes=after_bytes):
             half = sum(map(len, frames)) // 2
             return _until(
@@ -63,6 +65,17 @@ def _until(frames: Frames, left: int) -> Frames:
         kept.append((at_s, frame[:left]))
         left -= len(frame)
     return kept
+
+
+def _held_up(frames: Frames, after_bytes: int, lasts_s: float) -> Frames:
+    """All of them; what follows the first `after_bytes` bytes comes so much later."""
+    late: Frames = []
+    left = after_bytes
+    for at_s, frame in frames:
+        if rest := frame[max(0, left) :]:
+            late.append((at_s + lasts_s, rest))
+        left -= len(frame)
+    return _until(frames, after_bytes) + late
 
 
 class SimStream:

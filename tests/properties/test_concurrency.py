@@ -106,7 +106,7 @@ def concurrency_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 self.history.append(("throttle", self.now, started_at))
                 assert (back_off is not None) == (len(self.replay()[2]) > cuts), "one an epoch"
                 if back_off is not None:
-                    assert back_off == self.draw * min(60.0, 2.0**streak)
+                    assert back_off == self.draw * min(15.0, 2.0**streak)
             self.agree()
 
         def replay(self) -> tuple[float, int, list[float]]:
@@ -167,12 +167,12 @@ def test_many_refusals_at_once_are_one_piece_of_news(calls: int, draw: float) ->
 
 
 @given(epochs=st.integers(1, 100))
-def test_while_all_is_refused_back_offs_reach_a_minute_and_the_limit_one(epochs: int) -> None:
+def test_while_all_is_refused_back_offs_reach_15_s_and_the_limit_one(epochs: int) -> None:
     limit = concurrency.Concurrency(lambda: 0.5)
     back_off = 0.0
     for now in range(epochs):
         back_off = limit.on_throttle(now, started_at=now) or 0.0
-    assert back_off == min(60, 2 ** (epochs - 1)) / 2
+    assert back_off == min(15, 2 ** (epochs - 1)) / 2
     assert limit.capacity >= 1
     limit.on_ok(1)
     assert limit.streak == 0

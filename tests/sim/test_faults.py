@@ -297,7 +297,7 @@ selectors = st.builds(
 retry_afters = st.floats(0, 1e9) | st.sampled_from(["truth", "date", "missing", "zero", "huge"])
 OWN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "refuse": {"selector": st.builds(Selector, path=st.none() | st.text(max_size=5))},
-    "stall": {"after_bytes": st.integers(0, 10**15)},
+    "stall": {"after_bytes": st.integers(0, 10**15), "lasts_s": st.none() | st.floats(0, 1e9)},
     "drip": {"bytes_per_s": st.floats(1e-3, 1e9)},
     "cut": {"after_bytes": st.none() | st.integers(0, 9)},
     "slow": {"multiplier": st.floats(0, 1e6), "add_s": st.floats(0, 1e9)},

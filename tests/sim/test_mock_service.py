@@ -101,6 +101,18 @@ async def test_a_stalling_provider_sends_headers_and_some_bytes(stream: bool) ->
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_a_stall_that_ends_is_followed_by_the_rest(stream: bool) -> None:
+    stall = {"kind": "stall", "after_bytes": 7, "lasts": "50ms", "times": 1}
+    async with serving(stall, behaviour=Behaviour(reply="all of it")) as (mock, client):
+        stalled, whole = await chat(client, stream=stream), await chat(client, stream=stream)
+        assert stalled.status_code == 200
+        assert b"all of it" in whole.content or b" of" in whole.content
+        assert len(stalled.content) == len(whole.content)
+        assert mock.control.stats.outcomes == {"stall": 1, "ok": 1}
+        assert mock.control.stats.connections == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("after", [{}, {"after_bytes": 5}, {"after_bytes": 10**9}])
 async def test_a_cut_answer_is_noticed_as_cut(stream: bool, after: dict[str, int]) -> None:
     async with serving({"kind": "cut", "times": 1, **after}) as (mock, client):

@@ -3,7 +3,7 @@
     on OK         if the limit was at least half used:  limit += 1 below the threshold,
                   limit += 1 / limit from there on;  streak = 0
     on THROTTLE   if the call started after the last cut:  threshold = limit *= 0.85;  streak += 1
-                  and nobody asks for U(0, min(60 s, 1 s * 2 ** (streak - 1)))
+                  and nobody asks for U(0, min(15 s, 1 s * 2 ** (streak - 1)))
 
 The threshold is infinite until the first refusal. Without such a slow start an engine that nobody
 ever refuses takes minutes to grow from its initial limit to what its traffic needs, and turns
@@ -28,7 +28,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 _BACKOFF_S: Final = 1.0
-_BACKOFF_CAP_S: Final = 60.0
+_BACKOFF_CAP_S: Final = 15.0
 _STREAK_MAX: Final = 16  # the back-off is at its cap long before
 
 

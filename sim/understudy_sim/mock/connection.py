@@ -6,6 +6,7 @@ needs the socket itself.
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 from typing import Final
@@ -90,9 +91,12 @@ class Connection:
         """Send an answer in the manner of `fault`. `reuse` tells if the connection survived."""
         body = answer.payload
         match fault:
-            case Stall(after_bytes=after_bytes):
+            case Stall(after_bytes=after_bytes, lasts_s=lasts_s):
                 await self._send_part(answer, after_bytes)
-                await self.await_end()
+                with trio.move_on_after(math.inf if lasts_s is None else lasts_s):
+                    await self.await_end()
+                    return
+                await self._write(self._data(body[after_bytes:]) + self._end())
             case Cut(after_bytes=after_bytes):
                 end = len(body) // 2 if after_bytes is None else min(after_bytes, len(body) - 1)
                 await self._send_part(answer, end)

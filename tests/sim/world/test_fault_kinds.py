@@ -28,6 +28,7 @@ EFFECTS: list[tuple[dict[str, Any], str | None, float, bool | None]] = [
     ({"kind": "reset", "after": 2}, "reset", 2.0, False),
     ({"kind": "hang"}, "silent", 10.0, False),
     ({"kind": "stall", "after_bytes": 10}, "silent", 10.0, True),
+    ({"kind": "stall", "after_bytes": 10, "lasts": 3}, None, 3.5, True),
     ({"kind": "drip", "bytes_per_s": 1.0}, "silent", 10.0, True),
     ({"kind": "cut"}, "reset", 0.5, True),
     ({"kind": "slow", "multiplier": 4.0, "add": 1}, None, 3.0, True),
