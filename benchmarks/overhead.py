@@ -1,10 +1,11 @@
 """What a routed call costs over the bare call: `python -m benchmarks.overhead [--quick] [--json]`.
 
-The provider is a function in this process that yields once to the scheduler, so that as many
-calls are in flight as there are callers. Bare: the callers await it themselves. Routed: the same
-callers go through `engine.route`, with breaker, health, holds, slots, retry budget, failover
-guard, explain record and a listener for coarse events on. The difference is the engine's share.
-CPU time of this process, median of several rounds, bare and routed by turns.
+The provider is a function in this process. `instant` answers at once, one call after the other; in
+the other cases it yields once to the scheduler, so that as many calls are in flight as there are
+callers. Bare: the callers await it themselves. Routed: the same callers go through `engine.route`,
+with breaker, health, holds, slots, retry budget, failover guard, explain record and a listener for
+coarse events on. The difference is the engine's share. CPU time of this process, median of several
+rounds, bare and routed by turns.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ ANSWER = ChatOutput("ok")
 QUESTION = Request.chat("hi")
 
 Once = Callable[[], Awaitable[Any]]
+Function = Callable[[Request], Awaitable[ChatOutput]]
 
 
 async def provider(request: Request) -> ChatOutput:  # noqa: ARG001
@@ -69,11 +71,13 @@ async def crowd(callers: int, each: int, once: Once) -> float:
     return (time.process_time() - started) / (callers * each) * 1e6
 
 
-async def measure(engine: Engine, callers: int, calls: int, rounds: int) -> tuple[float, float]:
+async def measure(
+    engine: Engine, callers: int, calls: int, rounds: int, function: Function = provider
+) -> tuple[float, float]:
     """(bare, routed) microseconds for one call."""
 
     async def bare() -> None:
-        await provider(QUESTION)
+        await function(QUESTION)
 
     async def routed() -> None:
         await engine.route(QUESTION)
@@ -91,6 +95,11 @@ async def costs(calls: int, rounds: int) -> list[Record]:
     """One record for each number of providers and of calls in flight."""
     records: list[Record] = []
     for providers in PROVIDERS:
+        async with open_engine(configuration(providers, instant)) as engine:
+            engine.listen(lambda _seq, _event: None, fine=False)
+            bare, routed = await measure(engine, 1, calls, rounds, instant)
+            case = f"{providers} providers, instant: engine's share"
+            records.append(record(case, routed - bare, "us", baseline=bare, budget=BUDGET_US))
         async with open_engine(configuration(providers)) as engine:
             engine.listen(lambda _seq, _event: None, fine=False)
             for callers in IN_FLIGHT:
