@@ -10,6 +10,7 @@ import attrs
 from understudy_actors.domain.events import (
     ActorCrashed,
     ActorRestarted,
+    AttemptEnded,
     BreakerMoved,
     LimitSet,
     PermitReleased,
@@ -39,6 +40,7 @@ class _Limit:
         taken: When each attempt in flight took its slot, which one it was, and for whom.
         in_flight: How many slots are taken, as was told last.
         kept: Tickets of those for whom a slot is kept.
+        over: Attempts that are over and not heard of: their actor was down.
     """
 
     value: float
@@ -49,6 +51,7 @@ class _Limit:
     taken: dict[int, tuple[float, int, str | None]] = attrs.Factory(dict)
     in_flight: int = 0
     kept: set[int] = attrs.Factory(set)
+    over: set[int] = attrs.Factory(set)
 
 
 class SlotLimits(Watch):
@@ -67,6 +70,7 @@ class SlotLimits(Watch):
         self.hears = {
             SlotTaken: self._on_taken,
             SlotFreed: self._on_freed,
+            AttemptEnded: self._on_ended,
             PermitReleased: self._on_released,
             LimitSet: self._on_limit,
             Unqueued: self._on_kept,
@@ -112,6 +116,13 @@ class SlotLimits(Watch):
         limit = self._limit(event.endpoint)
         limit.in_flight = event.in_flight
         limit.taken.pop(event.permit, None)
+        limit.over.discard(event.permit)
+
+    def _on_ended(self, seq: int, event: AttemptEnded) -> None:  # noqa: ARG002
+        """Usually its slot is free by then; if not, its actor will be told when it is back."""
+        limit = self._limits.get(event.endpoint)
+        if limit is not None and event.attempt in limit.taken:
+            limit.over.add(event.attempt)
 
     def _on_kept(self, seq: int, event: Unqueued) -> Violation | None:
         limit = self._limit(event.endpoint)
@@ -151,7 +162,9 @@ class SlotLimits(Watch):
         return self.broken("limit", f"{said}, not to {wanted:.2f}", (seq, event))
 
     def _on_restarted(self, seq: int, event: ActorCrashed | ActorRestarted) -> None:  # noqa: ARG002
-        """What was not saved is forgotten: the limit may be the one that it started from."""
+        """What was not saved is forgotten: the limit may be the one that it started from. Who came
+        back begins with the attempts that still run, whatever it has to hear of those that do not.
+        """
         name = event.actor.removeprefix(ACTOR)
         if name == "dispatcher":  # whoever it had woken holds nothing any more
             for limit in self._limits.values():
@@ -160,3 +173,5 @@ class SlotLimits(Watch):
             if provider_of(endpoint) == name:
                 limit.value = max(limit.value, float(self.rules.slots_of(endpoint)))
                 limit.threshold, limit.sure, limit.cut_at = math.inf, False, -math.inf
+                if isinstance(event, ActorRestarted):
+                    limit.in_flight = len(limit.taken.keys() - limit.over)

@@ -43,7 +43,21 @@ def keeps(t: Tape, ticket: int) -> Tape:
     return t.add(Unqueued, request="r", ticket=ticket, endpoint="p/m", band=0, waited_s=0.0)
 
 
+def comes_back(t: Tape, *ended: int) -> Tape:
+    """Eight slots are taken, the actor is down while these attempts end, and comes back."""
+    filled(t).crash("provider/p")
+    for attempt in ended:
+        t.ended("neutral", attempt)
+    return t.restart("provider/p")
+
+
 CASES = [
+    Case(  # what ended while it was down holds no slot, though it hears of that only later
+        SlotLimits,
+        "p/m has 7 in flight and keeps 2 slots",
+        lambda t: keeps(keeps(comes_back(t, 3), 1), 2),
+        lambda t: keeps(keeps(comes_back(t, 3, 4), 1), 2),
+    ),
     Case(
         Closing,
         "closed after 1 successful probes instead of 2",
