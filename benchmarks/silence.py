@@ -35,14 +35,14 @@ def fixed(limit: str) -> dict[str, Any]:
 
 
 BOUNDS: Final = ("first_token_min", "first_token_max", "gap_min", "gap_max")
-LOW: Final = {"first_token_min": "2s", "gap_min": "2s"}
+LOW: Final = {"first_token_min": "2s", "gap_min": "2s", "gap_max": "60s"}
 ARMS: Final = (
     Arm("10 s for all", "#888888", fixed("10s")),
     Arm("60 s for all", "#d97706", fixed("60s")),
-    Arm("learned, 10 to 60 s", "#1f6feb", {}),
+    Arm("learned, 10 to 60 s", "#1f6feb", {"stream": {"gap_max": "60s"}}),
     Arm("learned, 2 to 60 s", "#7c3aed", {"stream": LOW}),
 )
-"""The third one is the default."""
+"""The third one is the default, but for gaps, which are borne for as long as first tokens here."""
 QUICK: Final = {"kind": "lognormal", "median": "400ms", "sigma": 0.3}
 THOROUGH: Final = {"kind": "lognormal", "median": "12s", "sigma": 0.2}
 ALPHA: Final = {"provider": "alpha"}

@@ -130,7 +130,7 @@ def limits(scale: float) -> dict[str, Any]:
     """The defaults, so many times as long; none of them if that is once."""
     if scale == 1.0:
         return {}
-    bounds = {"first_token_min": 10, "first_token_max": 60, "gap_min": 10, "gap_max": 60}
+    bounds = {"first_token_min": 10, "first_token_max": 60, "gap_min": 10, "gap_max": 30}
     return {
         "deadline": 120 * scale,
         "stream": {name: seconds * scale for name, seconds in bounds.items()},

@@ -54,7 +54,7 @@ def test_limits_are_learned_within_their_bounds_and_widen_with_time() -> None:
 
 def test_health_learns_from_streams_and_keeps_it_over_a_restart() -> None:
     known, rule = health.Health(), StreamRule(first_token_min_s=1.0, gap_min_s=0.5)
-    assert known.silence_s(0.0, rule) == (60.0, 60.0)
+    assert known.silence_s(0.0, rule) == (60.0, 30.0)
     for at in range(8):
         known.on_ok(float(at), 0.0, 5.0, first_token_s=2.0, output_tokens=10)
         known.on_stream(float(at), 0.3)

@@ -39,7 +39,7 @@ class StreamRule(Struct, frozen=True, kw_only=True):
     first_token_min_s: float = 10.0
     first_token_max_s: float = 60.0
     gap_min_s: float = 10.0
-    gap_max_s: float = 60.0
+    gap_max_s: float = 30.0
     splice_max_chars: int = 32_768
 
 

@@ -205,7 +205,7 @@ class StreamConfig(Section, frozen=True, kw_only=True):
         first_token_min: No stream is given up sooner that has not begun.
         first_token_max: The limit before anything is learned, and the longest one.
         gap_min: The same between two tokens.
-        gap_max: The same between two tokens.
+        gap_max: The same between two tokens; anything that is sent breaks that silence.
         splice_max: Characters; a broken answer that is longer is not compared with a second one to
             go on with it.
     """
@@ -215,7 +215,7 @@ class StreamConfig(Section, frozen=True, kw_only=True):
     first_token_min_s: Seconds = field(default=10.0, name="first_token_min")
     first_token_max_s: Seconds = field(default=60.0, name="first_token_max")
     gap_min_s: Seconds = field(default=10.0, name="gap_min")
-    gap_max_s: Seconds = field(default=60.0, name="gap_max")
+    gap_max_s: Seconds = field(default=30.0, name="gap_max")
     splice_max: CountOrZero = 32_768
 
     def check(self) -> None:
