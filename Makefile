@@ -11,7 +11,7 @@ demo: $(STAMP)            ## play seven failure scenarios against real mock prov
 test: check               ## lint, types, directions, then every test
 	$(BIN)/python -m pytest -q
 
-live: $(STAMP)            ## what is promised in seconds, in real time: about ten minutes
+live: $(STAMP)            ## what is promised in seconds, in real time: six minutes
 	$(BIN)/python -m pytest -q -m slow_live
 
 check: $(STAMP)           ## ruff, mypy strict, import-linter
