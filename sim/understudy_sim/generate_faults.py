@@ -78,6 +78,7 @@ def _what(dice: Dice, kind: str, start_s: float) -> dict[str, Any]:
             fault["after"] = dice.pick("after", (0, 0.05, 1))
         case "stall":
             fault["after_bytes"] = dice.pick("bytes", (0, 40))
+            fault["lasts"] = dice.pick("lasts", (None, 1, 20))
         case "drip":
             fault["bytes_per_s"] = dice.pick("pace", (1, 100))
         case "timeout":
