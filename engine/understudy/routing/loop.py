@@ -13,6 +13,7 @@ import trio
 
 from understudy.routing.endings import exhausted, nobody, shutting_down
 from understudy.routing.hedging import Attempting, Seat, T, hedged
+from understudy.routing.purse import UNPAID
 from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.messages import Failed, Left, Rank, Step, WaitForSlot
@@ -290,8 +291,16 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
 
 
 def _look_again(wiring: Wiring, flight: Flight, decision: Decision, now: float) -> None:
-    """What a decision says about the ends of gates is as old as the wait that followed it."""
-    waits = (c for c in decision.route.candidates if c.name in decision.left_out)
+    """What a decision says about the ends of gates is as old as the wait that followed it.
+
+    Whom nobody could pay for has no such end: its gates are not what stands in the way.
+    """
+    left_out = decision.left_out
+    waits = (
+        c
+        for c in decision.route.candidates
+        if c.name in left_out and not left_out[c.name].startswith(UNPAID)
+    )
     ends = (max(c.shut_until, _back_at(wiring, c)) for c in waits if c not in flight.tried)
     decision.retry_at = min((end for end in ends if now < end < math.inf), default=None)
 

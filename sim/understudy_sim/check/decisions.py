@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_actors.domain.events import (
     AttemptAdmitted,
     AttemptEnded,
@@ -88,11 +89,13 @@ class TimeLeft(Watch):
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
         self._live: dict[str, tuple[int, RequestAccepted]] = {}
+        self._until: dict[str, float] = {}  # of those whose time others lengthened
         self._count: dict[str, int] = {}
         self._ranked: dict[str, tuple[str, ...]] = {}
         self._known: set[str] = set()
         self.hears = {
             RequestAccepted: self._accepted,
+            RequestJoined: self._joined,
             ScoreSet: self._scored,
             Decided: self._decided,
             AttemptAdmitted: self._admitted,
@@ -101,6 +104,10 @@ class TimeLeft(Watch):
 
     def _accepted(self, seq: int, event: RequestAccepted) -> None:
         self._live[event.request] = seq, event
+
+    def _joined(self, seq: int, event: RequestJoined) -> None:  # noqa: ARG002
+        """A call that others share has as long as the last of them."""
+        self._until[event.shared] = max(event.deadline, self._until.get(event.shared, 0.0))
 
     def _scored(self, seq: int, event: ScoreSet) -> None:  # noqa: ARG002
         self._known.add(event.endpoint)
@@ -119,7 +126,7 @@ class TimeLeft(Watch):
         most = accepted[1].max_attempts or self.rules.max_attempts
         if endpoint not in ranked or ranked[-1] == endpoint or count >= most:
             return None
-        left_s = accepted[1].deadline - event.at_s
+        left_s = max(accepted[1].deadline, self._until.get(request, 0.0)) - event.at_s
         most_s = max(_SHARE * left_s, _USUAL * _UNKNOWN_S)
         if event.timeout_s <= most_s + _ROUNDING_S:
             return None
@@ -128,6 +135,7 @@ class TimeLeft(Watch):
 
     def _outcome(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
         self._live.pop(event.request, None)
+        self._until.pop(event.request, None)
         self._count.pop(event.request, None)
         self._ranked.pop(event.request, None)
 

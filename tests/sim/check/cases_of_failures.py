@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.sim.check.case import Case
 from tests.sim.check.tape import Tape
+from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_sim.check.decisions import DomainBlame, Motives, TimeLeft
 from understudy_sim.check.delays import Pauses, StatedDelays
 from understudy_sim.check.ladders import Ladders
@@ -38,6 +39,11 @@ def unanswered(t: Tape, count: int, verdict: str = "neutral") -> Tape:
     for _ in range(count):
         t.at(t.now + 3.0).ended(verdict, error="silent", elapsed_s=3.0)
     return t
+
+
+def joined(t: Tape, deadline: float) -> Tape:
+    """Somebody shares r's call, until that time."""
+    return t.add(RequestJoined, request="other", shared="r", deadline=deadline)
 
 
 def asked(t: Tape, timeout_s: float, *others: str) -> Tape:
@@ -175,6 +181,12 @@ CASES = [
         "p/m may take 6.000 s of the 8.000 s of r",
         lambda t: asked(t.at(12.0), 6.0, "q/m"),
         lambda t: asked(asked(t, 20.0).outcome().score("ok"), 20.0, "q/m"),
+    ),
+    Case(  # a call that others share has as long as the last of them
+        TimeLeft,
+        "p/m may take 11.000 s of the 20.500 s of r",
+        lambda t: asked(joined(t, 20.5), 11.0, "q/m"),
+        lambda t: asked(joined(t, 22.0), 11.0, "q/m"),
     ),
     # R9
     Case(
