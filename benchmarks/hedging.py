@@ -159,6 +159,10 @@ although nothing is wrong, and the budget of one copy in twenty is spent when tr
 So hedge what is late now and then and by itself. What is slow as a whole, or down, is a matter for
 the strategy and the breaker.
 
+Streams have a rule of their own and are not in these numbers: by default a copy goes out when there
+was no first token for 8 s, or for 1.5 times the 99th percentile of the last 64 first-token times if
+that is longer, and whoever begins first is read. Both kinds share one budget.
+
 *They won* is how many of the copies answered first; *cost* is what the attempts of answered
 requests cost, against none hedged. Losers are in it: they were sent, and are booked in full.
 

@@ -40,6 +40,15 @@ def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
             "share": dice.pick("share", (0.05, 0.3, 1)),
             "concurrent": dice.whole("at once", 1, 8),
         }
+    if dice.chance("hedged streams"):
+        engine["stream"] = {
+            "hedge": {
+                "enabled": dice.chance("enabled", 0.8),
+                "samples": dice.whole("first tokens", 1, 20),
+                "floor": dice.pick("first floor", (0.25, 1, 3)),
+                "ceiling": dice.pick("first ceiling", (3, 45)),
+            }
+        }
     if dice.chance("degraded", 0.2):
         engine["degraded"] = {"chat": "Please try again later."}
     if dice.chance("retry"):

@@ -27,6 +27,7 @@ from tests.engine import (
     test_secrets as secrets_,
     test_verbs as verbs,
 )
+from tests.engine.streaming import test_hedged_streams as hedged_streams
 from tests.support.mutants import Mutant
 from understudy import BadRequest, ErrorClass, Message, Request
 
@@ -87,6 +88,12 @@ async def _racing_an_error() -> None:
 
 async def _hedging_within_the_cap() -> None:
     await hedging.test_no_second_copy_goes_out(Request.chat("hi", max_attempts=1), {})
+
+
+async def _a_stream_of_an_endpoint_that_says_no() -> None:
+    await hedged_streams.test_no_second_copy_goes_out(
+        Request.chat("hi"), {"own": {"a": {"stream": {"hedge": False}}}}
+    )
 
 
 async def _stating_a_negative_delay() -> None:
@@ -399,8 +406,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "hedging",
         "a second copy is sent after the first has failed",
-        "            timer.cancel()\n            race.open = False\n",
-        "            await trio.sleep(race.flight.deadline)\n",
+        "                timer.cancel()\n                race.open = False\n",
+        "                await trio.sleep(race.flight.deadline)\n",
         hedging.test_no_second_copy_follows_a_failure,
     ),
     (
@@ -430,6 +437,48 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "partial(copy_context().run, race.launch, take, after_s)",
         "partial(race.launch, take, after_s)",
         hedging.test_the_second_copy_runs_in_the_context_of_its_request,
+    ),
+    (
+        "hedging",
+        "who leaves after a race counts as its loser",
+        "        flight.answered = False  #",
+        "        pass  #",
+        hedged_streams.test_who_leaves_after_the_race_has_left_by_himself,
+    ),
+    (
+        "hedging",
+        "a winner still under way changes places with an earlier failure",
+        "        if settled and attempts",
+        "        if attempts",
+        hedged_streams.test_earlier_failures_stand_before_the_race,
+    ),
+    (
+        "hedging",
+        "the loser is the one that was asked last",
+        "        flight.tried.append(seat.candidate)",
+        "        flight.tried.insert(0, seat.candidate)",
+        hedged_streams.test_the_first_copy_may_still_begin_first,
+    ),
+    (
+        "hedging",
+        "streams wait as long as whole answers",
+        "    if flight.streams:\n",
+        "    if False:\n",
+        hedged_streams.test_a_stream_that_does_not_begin_is_answered_by_another_and_nobody_is_blamed,
+    ),
+    (
+        "hedging",
+        "an endpoint whose streams are not to be hedged is",
+        "    if not rule.enabled and flight.hedge is None:\n",
+        "    if False:\n",
+        _a_stream_of_an_endpoint_that_says_no,
+    ),
+    (
+        "desk",
+        "streams are hedged as whole answers are",
+        "self._config.hedges(request.operation, streams=True)",
+        "self._config.hedges(request.operation)",
+        hedged_streams.test_a_stream_that_does_not_begin_is_answered_by_another_and_nobody_is_blamed,
     ),
     (
         "loop",

@@ -16,6 +16,7 @@ from tests.engine.streaming.lines import Heard, hear
 from understudy import Engine, Request, StreamBroken, UnderstudyError, open_engine
 from understudy.ports import Ports
 from understudy_actors.domain import events, stream_events
+from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
 from understudy_actors.runtime.ports import Randomness
 from understudy_sim.mock import MockHandle, MockSettings, running_mock
 from understudy_sim.mock.settings import Behaviour
@@ -144,6 +145,42 @@ async def test_tokens_arrive_one_by_one_at_the_providers_pace() -> None:
     assert heard.text == whole("one")
     assert len(heard.texts) == len(whole("one").split(" "))
     assert len(set(heard.at_s)) > len(heard.texts) / 2  # not in one heap
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[::-1]], ids=lambda kinds: kinds[0])
+async def test_streams_that_do_not_begin_are_won_by_copies_and_leave_no_connection(
+    kinds: tuple[str, ...],
+) -> None:
+    count = 20
+    wide = {"concurrency": {"initial": 64, "max": 64}}
+    own: dict[str, Any] = {"p0": wide, "p1": wide}
+    own["config"] = {
+        "monitoring": False,
+        "stream": {"hedge": {"floor": "0.2s"}},
+        "hedge": {"enabled": False, "burst": count, "concurrent": count},
+        "retry": {"budget": {"start": count, "cap": count}},
+    }
+    async with mocks(Behaviour(reply=REPLY), Behaviour(reply=REPLY, tokens_per_s=200)) as handles:
+        handles[0].control.set_schedule([BREAKS["late first token"]])
+        before = tasks()
+        async with open_engine(config(handles, kinds, **own), environ={}) as engine:
+            books, heard = Books(engine), dict[int, Heard]()
+            async with trio.open_nursery() as nursery:
+                for number in range(count):
+                    nursery.start_soon(_one, engine, number, heard)
+            for number, each in heard.items():
+                assert (each.error, each.text) == (None, whole(f"number {number}"))
+                assert len(each.texts) > 5, "it was read on after the race"
+                ends = [(a.endpoint, a.error) for a in each.stream.result().attempts]
+                assert ends == [("p0/m", "cancelled"), ("p1/m", None)]
+            assert len(books.of(HedgeLaunched)) == len(books.of(HedgeWon)) == count
+            books.balance()
+            transport = getattr(engine._parts.transport, "_real", None)
+            assert transport is not None
+            assert transport.in_flight == 0
+        with trio.fail_after(5):
+            while tasks() > before or any(h.control.stats.open_connections for h in handles):  # noqa: ASYNC110
+                await trio.sleep(0.01)
 
 
 FAULTS: Final[list[dict[str, Any]]] = [

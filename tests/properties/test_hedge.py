@@ -17,7 +17,8 @@ from hypothesis.stateful import (
 
 from tests.actors.dispatcher.made import Seen, candidates, spec
 from understudy_actors.dispatcher import hedge
-from understudy_actors.domain.candidate import FreeQuota, Price
+from understudy_actors.domain.candidate import FirstTokenRule, FreeQuota, Price, StreamRule
+from understudy_actors.provider.patience import patience_s, quantile
 
 seconds = st.floats(0.0, 1e4)
 
@@ -38,6 +39,35 @@ def check_delay(module: ModuleType) -> None:
                 assert waits == usual_s * factor
 
     law()
+
+
+def check_first_token_delay(module: ModuleType) -> None:
+    """Within the bounds, known or not; without enough samples it is the floor."""
+
+    @given(st.integers(0, 40), st.none() | seconds, seconds, seconds, st.floats(0.1, 3.0))
+    def law(seen: int, usual_s: float | None, floor: float, more: float, factor: float) -> None:
+        rule = FirstTokenRule(floor_s=floor, ceiling_s=floor + more, factor=factor, samples=20)
+        known = Seen(latency=1e9, oks=99, first_token_s=usual_s, first_tokens=seen)
+        waits: float = module.first_token_delay_s(rule, known)
+        assert floor <= waits <= floor + more
+        if seen < 20 or usual_s is None:
+            assert waits == floor
+        elif floor < usual_s * factor < floor + more:
+            assert waits == usual_s * factor
+
+    law()
+
+
+@given(st.lists(st.floats(0.0, 600.0), max_size=64), st.floats(0.0, 1e6))
+def test_no_default_limit_on_silence_ends_before_the_copy_goes_out(
+    first_tokens: list[float], age_s: float
+) -> None:
+    rule = StreamRule()
+    seen = Seen(
+        first_token_s=quantile(first_tokens, rule.hedge.quantile), first_tokens=len(first_tokens)
+    )
+    limit_s = patience_s(first_tokens, age_s, rule.first_token_min_s, rule.first_token_max_s)
+    assert hedge.first_token_delay_s(rule.hedge, seen) < limit_s
 
 
 def check_targets(module: ModuleType) -> None:
@@ -145,11 +175,15 @@ def check_old_copies(module: ModuleType) -> None:
     assert not budget.spare
 
 
-CHECKS = (check_delay, check_targets, check_old_copies)
+CHECKS = (check_delay, check_first_token_delay, check_targets, check_old_copies)
 
 
 def test_the_wait_is_learned_within_bounds() -> None:
     check_delay(hedge)
+
+
+def test_the_wait_for_a_first_token_is_learned_within_bounds() -> None:
+    check_first_token_delay(hedge)
 
 
 def test_a_copy_goes_only_to_whom_does_not_fail_with_the_first_and_both_can_be_paid() -> None:

@@ -59,9 +59,9 @@ class Flight(Struct, eq=False, gc=False):
         ticket: Place in the queue for a slot; 0 as long as it never waited.
         queued_at: When it got that place.
         streams: Is its answer delivered piece by piece?
-        hedge: May a second copy of it be sent?
+        hedge: May a second copy of it be sent? None (streams only): as each endpoint says.
         hedged: Was one?
-        answered: Somebody has answered it: what else runs of it is called off.
+        answered: One of two copies has answered: the other one is called off.
         outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
@@ -84,7 +84,7 @@ class Flight(Struct, eq=False, gc=False):
     ended_at: float = 0.0
     outgrew: int = 0
     streams: bool = False
-    hedge: bool = False
+    hedge: bool | None = False
     hedged: bool = False
     answered: bool = False
 

@@ -9,6 +9,9 @@ so that an outage cannot either. Deterministic failures end the first attempt an
 Source: Dean and Barroso, "The Tail at Scale", CACM 2013: a copy after the 95th percentile costs a
 few percent of load and cuts the tail several times over. We wait half as long again: one request in
 twenty is that slow without any trouble, and would use up the budget before trouble comes.
+
+A stream is silent until its first token. What is usual then is short, and a reader waits for it: so
+its copy is sent by default, after a floor that hardly any first token takes, learned or not.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import attrs
 from msgspec import Struct
 
 from understudy_actors.dispatcher.strategies.base import expected_usd
-from understudy_actors.domain.candidate import Candidate, Observed
+from understudy_actors.domain.candidate import Candidate, FirstTokenRule, Observed
 
 _ROUNDING: Final = 1e-9
 
@@ -53,6 +56,13 @@ def delay_s(rule: HedgeRule, seen: Observed) -> float | None:
     if usual_s is None:
         return None
     return min(rule.ceiling_s, max(rule.floor_s, usual_s * rule.factor))
+
+
+def first_token_delay_s(rule: FirstTokenRule, seen: Observed) -> float:
+    """Seconds without a first token after which a copy of a stream may be sent."""
+    known = seen.first_tokens >= rule.samples
+    usual_s = seen.first_token_quantile(rule.quantile) if known else None
+    return min(rule.ceiling_s, max(rule.floor_s, (usual_s or 0.0) * rule.factor))
 
 
 def apart(one: Candidate, other: Candidate) -> bool:

@@ -27,6 +27,25 @@ class FreeQuota(Struct, frozen=True):
     per: str = "day"
 
 
+class FirstTokenRule(Struct, frozen=True, kw_only=True):
+    """When to send a second copy of a stream that has not begun.
+
+    Attributes:
+        enabled: Whether one is sent for requests that do not say.
+        quantile, factor: Wait `factor` times this quantile of the first-token times observed.
+        samples: With fewer of them the floor alone is waited for.
+        floor_s, ceiling_s: The wait is never shorter, never longer, in seconds. With the default
+            bounds of `StreamRule` no learned limit ends the first copy before the second goes out.
+    """
+
+    enabled: bool = True
+    quantile: float = 0.99
+    factor: float = 1.5
+    samples: int = 20
+    floor_s: float = 8.0
+    ceiling_s: float = 45.0
+
+
 class StreamRule(Struct, frozen=True, kw_only=True):
     """Within which bounds the time limits of streams are learned, in seconds.
 
@@ -34,6 +53,7 @@ class StreamRule(Struct, frozen=True, kw_only=True):
         first_token_min_s, first_token_max_s: Silence before the first token.
         gap_min_s, gap_max_s: Silence between two tokens.
         splice_max_chars: Longer texts are not compared with a second answer to go on with them.
+        hedge: When a second copy is sent of one that has not begun.
     """
 
     first_token_min_s: float = 10.0
@@ -41,6 +61,7 @@ class StreamRule(Struct, frozen=True, kw_only=True):
     gap_min_s: float = 10.0
     gap_max_s: float = 30.0
     splice_max_chars: int = 32_768
+    hedge: FirstTokenRule = FirstTokenRule()
 
 
 class EndpointSpec(Struct, frozen=True, kw_only=True):
@@ -116,6 +137,15 @@ class Observed(Protocol):
 
     def latency_quantile(self, q: float) -> float | None:
         """A quantile of the latest successes' latency, in seconds; None before the first."""
+        ...
+
+    @property
+    def first_tokens(self) -> int:
+        """How many first-token times are remembered."""
+        ...
+
+    def first_token_quantile(self, q: float) -> float | None:
+        """A quantile of the latest first-token times, in seconds; None before the first."""
         ...
 
     @property

@@ -227,6 +227,11 @@ class Health:
         """A quantile of the last 64 successes' latency, in seconds; None before the first."""
         return quantile(self._latencies, q)
 
+    @property
+    def first_tokens(self) -> int:
+        """How many first-token times are remembered, 64 at most."""
+        return len(self._first_tokens)
+
     def first_token_quantile(self, q: float) -> float | None:
         """A quantile of the last 64 first-token times, in seconds; None before the first."""
         return quantile(self._first_tokens, q)

@@ -45,8 +45,8 @@ from understudy.config.sections import (
     LogConfig,
     ProviderRetryConfig,
     RetryConfig,
-    StreamConfig,
 )
+from understudy.config.streams import StreamConfig, StreamHedgeConfig
 from understudy.config.values import parse_duration
 
 __all__ = [
@@ -55,8 +55,8 @@ __all__ = [
     # sections
     "Config", "OperationConfig", "ProviderConfig", "ModelConfig", "PriceConfig", "QuotaConfig",
     "KeySource", "HeaderSource", "BreakerConfig", "RetryConfig", "ProviderRetryConfig",
-    "StreamConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig", "HoldConfig",
-    "HealthCheckConfig", "LogConfig", "ComplexityConfig",
+    "StreamConfig", "StreamHedgeConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig",
+    "HoldConfig", "HealthCheckConfig", "LogConfig", "ComplexityConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve

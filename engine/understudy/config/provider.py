@@ -19,8 +19,8 @@ from understudy.config.sections import (
     HealthCheckConfig,
     HoldConfig,
     ProviderRetryConfig,
-    StreamConfig,
 )
+from understudy.config.streams import StreamConfig
 from understudy.config.values import (
     Amount,
     Count,

@@ -11,7 +11,7 @@ from understudy.config.key import KeySource
 from understudy.config.kinds import KINDS, Kind, usual_operations
 from understudy.config.provider import ModelConfig, PriceConfig, ProviderConfig
 from understudy.config.schema import Config
-from understudy.config.sections import StreamConfig
+from understudy.config.streams import StreamConfig
 from understudy.secret import Secret
 from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price
 

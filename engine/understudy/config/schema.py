@@ -19,9 +19,9 @@ from understudy.config.sections import (
     HedgeConfig,
     LogConfig,
     RetryConfig,
-    StreamConfig,
     WaitingConfig,
 )
+from understudy.config.streams import StreamConfig
 from understudy.config.values import Count, ModelName, Name, Seconds, Text
 
 
@@ -33,7 +33,8 @@ class OperationConfig(Section, frozen=True, kw_only=True):
         chain: The only endpoints that serve it, in order: provider/model, or a provider for all
             of its models. Left out, everybody who can.
         degraded: The text to answer when all fail; wins over the section `degraded`.
-        hedge: Whether its requests are hedged; wins over the section `hedge`.
+        hedge: Whether its requests are hedged; wins over the section `hedge`, and over
+            `stream.hedge`.
     """
 
     title: ClassVar[str] = "an operation"
@@ -59,7 +60,8 @@ class Config(Section, frozen=True, kw_only=True):
         stream: Silence within streams.
         collapse: True lets identical requests under way share one call, if their answer is the same
             each time: embeddings, and chats at temperature 0.
-        hedge: A second copy of a request whose first is silent; off unless written.
+        hedge: A second copy of a request whose first is silent; off unless written. Streams have
+            rules of their own, in `stream`, and are hedged unless that is switched off.
         retry: Retries on the same provider.
         budgets: What may be spent, by scope and calendar window; all that apply must have room.
         budget_mode: `strict` sets the worst case aside before each attempt and never overspends;
@@ -108,10 +110,12 @@ class Config(Section, frozen=True, kw_only=True):
             providers[name] = _with_function(name, providers.get(name), function)
         force_setattr(self, "providers", providers)
 
-    def hedges(self, operation: str) -> bool:
-        """Is a request for `operation` that does not say hedged?"""
+    def hedges(self, operation: str, *, streams: bool = False) -> bool | None:
+        """Is a request for `operation` that does not say hedged? None: as its endpoint says."""
         own = self.operations.get(operation)
-        return self.hedge.enabled if own is None or own.hedge is None else own.hedge
+        if own is not None and own.hedge is not None:
+            return own.hedge
+        return None if streams else self.hedge.enabled
 
     def degraded_text(self, operation: str) -> str | None:
         """The configured answer to `operation` for when all fail, if there is one."""

@@ -19,7 +19,6 @@ from understudy.config.values import (
     Text,
     Weight,
 )
-from understudy_actors.domain.candidate import StreamRule
 from understudy_actors.domain.outcome import ErrorClass
 
 BackoffKind: TypeAlias = Literal["exponential", "linear"]
@@ -196,45 +195,6 @@ class ConcurrencyConfig(Section, frozen=True, kw_only=True):
     def start(self) -> int:
         """The limit at the start."""
         return self.initial if self.initial is not None else max(self.min, min(8, self.max))
-
-
-class StreamConfig(Section, frozen=True, kw_only=True):
-    """Silence within streams: its limits are learned for each model, within these bounds.
-
-    Attributes:
-        first_token_min: No stream is given up sooner that has not begun.
-        first_token_max: The limit before anything is learned, and the longest one.
-        gap_min: The same between two tokens.
-        gap_max: The same between two tokens; anything that is sent breaks that silence.
-        splice_max: Characters; a broken answer that is longer is not compared with a second one to
-            go on with it.
-    """
-
-    title: ClassVar[str] = "stream"
-
-    first_token_min_s: Seconds = field(default=10.0, name="first_token_min")
-    first_token_max_s: Seconds = field(default=60.0, name="first_token_max")
-    gap_min_s: Seconds = field(default=10.0, name="gap_min")
-    gap_max_s: Seconds = field(default=30.0, name="gap_max")
-    splice_max: CountOrZero = 32_768
-
-    def check(self) -> None:
-        """Each lower bound is one."""
-        for name in ("first_token", "gap"):
-            least, most = (getattr(self, f"{name}_{bound}_s") for bound in ("min", "max"))
-            if least > most:
-                limit = f"`{name}_max`, {most:g} s"
-                raise BadKey(f"is {least:g} s: it must not exceed {limit}", f"{name}_min")
-
-    def rule(self) -> StreamRule:
-        """The same for an endpoint."""
-        return StreamRule(
-            first_token_min_s=self.first_token_min_s,
-            first_token_max_s=self.first_token_max_s,
-            gap_min_s=self.gap_min_s,
-            gap_max_s=self.gap_max_s,
-            splice_max_chars=self.splice_max,
-        )
 
 
 class HoldConfig(Section, frozen=True, kw_only=True):

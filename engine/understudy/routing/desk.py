@@ -66,7 +66,10 @@ class Desk:
         if self._flights.closing:
             raise shutting_down()
         flight = self.stamp(request)
-        flight.streams = streams
+        if streams:
+            flight.streams = True
+            if request.hedge is None:
+                flight.hedge = self._config.hedges(request.operation, streams=True)
         if self._trace.fine:
             self._trace.emit_fine(
                 RequestAccepted(

@@ -6,8 +6,9 @@ valid answer wins, an error or a refusal never does: whoever fails leaves the ra
 only when both have failed does the request go on as after any failure. The loser is cancelled,
 which settles it, and it is booked in full, since it was sent.
 
-What races is whatever makes one attempt and returns a valid answer or an error: a stream could race
-to its first valid content in the same way, if what the loser has begun is ended with it.
+What races is whatever makes one attempt and returns a valid answer or an error. A stream races to
+its first valid content: whose comes first is read on, once the race is over and under none of its
+scopes.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ import trio
 
 from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Decision, Flight
-from understudy_actors.dispatcher.hedge import delay_s
+from understudy_actors.dispatcher.hedge import delay_s, first_token_delay_s
 from understudy_actors.dispatcher.messages import Hedge, HedgeEnded, HedgeSent
 from understudy_actors.domain.candidate import Candidate
-from understudy_actors.domain.errors import ProviderError, UnderstudyError
+from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.hedge_events import HedgeWon
 from understudy_actors.domain.outcome import POLICY
 from understudy_actors.provider.messages import Permit
@@ -64,15 +65,18 @@ async def hedged(
     after_s = _silence_s(wiring, flight, seat)
     if after_s is None:
         return seat.candidate, await _run(wiring, flight, attempt, seat)
-    async with trio.open_nursery() as nursery:
-        race = Race(wiring, flight, attempt, nursery, seat)
-        launch = partial(copy_context().run, race.launch, take, after_s)
-        timer = wiring.timers.at(seat.permit.taken_at + after_s, launch)
-        try:
-            await race.run(seat)
-        finally:
-            timer.cancel()
-            race.open = False
+    try:
+        async with trio.open_nursery() as nursery:
+            race = Race(wiring, flight, attempt, nursery, seat)
+            launch = partial(copy_context().run, race.launch, take, after_s)
+            timer = wiring.timers.at(seat.permit.taken_at + after_s, launch)
+            try:
+                await race.run(seat)
+            finally:
+                timer.cancel()
+                race.open = False
+    finally:
+        flight.answered = False  # a stream goes on, and may yet be left by its caller
     return race.result()
 
 
@@ -80,8 +84,18 @@ def _silence_s(wiring: Wiring, flight: Flight, seat: Seat) -> float | None:
     """How long the attempt may stay silent; None: no copy of it will be sent."""
     if flight.hedged or not flight.fallback or len(flight.attempts) + 2 > flight.max_attempts:
         return None
-    after_s = delay_s(wiring.hedge, seat.candidate.health)
+    if flight.streams:
+        after_s = _first_token_s(flight, seat.candidate)
+    else:
+        after_s = delay_s(wiring.hedge, seat.candidate.health)
     return None if after_s is None or after_s >= seat.timeout_s else after_s
+
+
+def _first_token_s(flight: Flight, candidate: Candidate) -> float | None:
+    rule = candidate.spec.stream.hedge
+    if not rule.enabled and flight.hedge is None:
+        return None
+    return first_token_delay_s(rule, candidate.health)
 
 
 async def _run(
@@ -107,13 +121,13 @@ class Race(Generic[T]):
     open: bool = True
     _winner: tuple[Seat, T] | None = None
     _failed: list[tuple[Seat, ProviderError]] = attrs.Factory(list)
-    _raised: UnderstudyError | None = None
+    _raised: Exception | None = None
 
     async def run(self, seat: Seat) -> None:
         """Make one attempt, and note how it ended."""
         try:
             answer = await _run(self.wiring, self.flight, self.attempt, seat)
-        except UnderstudyError as error:  # the engine closes: the other copy hears it too
+        except Exception as error:  # the engine closes: the other copy hears it too
             self._raised = error
             return
         if isinstance(answer, ProviderError):
@@ -165,9 +179,11 @@ class Race(Generic[T]):
         wiring, flight = self.wiring, self.flight
         if not flight.hedged:
             return
-        attempts = flight.attempts
-        if attempts[-1].endpoint != seat.candidate.name:  # the loser settled last
+        attempts, settled = flight.attempts, seat.permit.attempt not in wiring.flights.permits
+        if settled and attempts[-1].endpoint != seat.candidate.name:  # the loser settled last
             attempts[-2:] = reversed(attempts[-2:])
+        flight.tried.remove(seat.candidate)
+        flight.tried.append(seat.candidate)  # if its stream breaks off, it is the last one asked
         if wiring.trace.on:
             wiring.trace.emit(
                 HedgeWon(

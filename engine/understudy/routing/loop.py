@@ -84,7 +84,7 @@ async def serve(
                 continue
             candidate, permit, timeout_s = seat
             made_by = call or wiring.calls[candidate.index]
-            if flight.hedge and call is None and not flight.streams:
+            if flight.hedge is not False and call is None:
                 candidate, answer = await hedged(wiring, flight, attempt, Seat(*seat), _seat)
             else:
                 answer = await attempt(wiring, flight, candidate, permit, made_by, timeout_s)

@@ -200,8 +200,13 @@ class ChatStream:
         try:
             await self._advance(broken)
         except BaseException as error:
+            attempt = self._attempt
+            if attempt is not None:  # it has begun, but nobody will read it
+                attempt.leave()
             if not self._over:
                 self._finish_badly(error)
+            if attempt is not None:
+                await attempt.aclose()
             raise
         finally:
             self._reading = False
@@ -213,6 +218,7 @@ class ChatStream:
             self._skipped += self._attempt.skipped
             self._attempt = None
         if broken is not None and self._delivered:
+            flight.hedge = False  # one voice at a time goes on
             self._leave_out(flight, broken[1])
         try:
             attempt, _ = await serve(self._wiring, flight, self._begin, broken=broken)
@@ -231,7 +237,8 @@ class ChatStream:
             error.request_id = error.request_id or flight.id
             raise
         else:
-            self._attempt = attempt
+            if self._wiring.flights.over:  # it was closed while a race was wound up
+                raise shutting_down()
             self._ready.extend(attempt.first)
             attempt.first = []
 
@@ -244,7 +251,11 @@ class ChatStream:
         _call: Call,
         _timeout_s: float,
     ) -> StreamAttempt | ProviderError:
-        """Ask one candidate; the request loop calls this once for each."""
+        """Ask one candidate; the request loop calls this once for each.
+
+        Of two copies the one that begins first becomes the stream's own at once: whatever happens
+        to the race, it is not forgotten.
+        """
         refused = candidate.index in wiring.refuse_prefill
         own = plan(candidate.spec, self._request, self.text, refused=refused)
         if wiring.trace.fine:
@@ -272,7 +283,14 @@ class ChatStream:
                 )
             )
         attempt = StreamAttempt(wiring, flight, candidate, permit, own)
-        return await attempt.begin() or attempt
+        failed = await attempt.begin()
+        if failed is not None:
+            return failed
+        if self._attempt is None:
+            self._attempt = attempt
+        else:  # the other copy has begun in this very instant, and has won
+            await attempt.aclose()
+        return attempt
 
     def _leave_out(self, flight: Flight, error: ProviderError) -> None:
         """Who cannot go on with what was delivered is not asked: as if it had been tried already.

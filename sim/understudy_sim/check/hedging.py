@@ -1,4 +1,8 @@
-"""Laws of second copies: few, elsewhere, and never won by an error."""
+"""Laws of second copies: few, elsewhere, and never won by an error.
+
+A whole answer wins by its end, a stream by its beginning: then it is still running, and its end may
+be bad without anybody having lost an answer.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from typing import Final
 
 import attrs
 
+from understudy_actors.dispatcher.hedge import HedgeRule
+from understudy_actors.domain.candidate import FirstTokenRule
 from understudy_actors.domain.events import (
     ActorCrashed,
     ActorRestarted,
@@ -17,6 +23,7 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
 from understudy_actors.domain.outcome import Verdict
+from understudy_actors.domain.stream_events import AttemptCommitted
 from understudy_sim.check.rules import DEFAULT, Rules, provider_of
 from understudy_sim.check.violation import Violation, Watch, Witness
 
@@ -24,17 +31,21 @@ _OK: Final = Verdict.OK.value
 _ANSWERED: Final = frozenset({"ok", "degraded"})
 _GONE: Final = frozenset({"cancelled", "ShuttingDown"})
 _ROUNDING: Final = 1e-6
+_FIRST_TOKEN: Final = FirstTokenRule()
 
 
 @attrs.define(slots=True, eq=False)
 class _Copies:
-    """Attempts of one request: those in flight, the hedge, and who answered."""
+    """Attempts of one request: those in flight, the hedge, and who answered or won."""
 
     running: dict[int, tuple[int, AttemptAdmitted]] = attrs.Factory(dict)
     second: int | None = None  # admitted beside another one, not yet said to be a copy
     launched: tuple[int, HedgeLaunched] | None = None
     answered: dict[int, Witness] = attrs.Factory(dict)
     called_off: Witness | None = None
+    streams: bool = False
+    committed: Witness | None = None
+    won: tuple[int, HedgeWon] | None = None
 
 
 class Hedges(Watch):
@@ -47,12 +58,18 @@ class Hedges(Watch):
         super().__init__(rules)
         self._live: dict[str, _Copies] = {}
         self.hears = {
+            RequestAccepted: self._accepted,
             AttemptAdmitted: self._admitted,
             HedgeLaunched: self._launched,
+            AttemptCommitted: self._committed,
             AttemptEnded: self._attempt_ended,
             HedgeWon: self._won,
             RequestOutcome: self._outcome,
         }
+
+    def _accepted(self, seq: int, event: RequestAccepted) -> None:  # noqa: ARG002
+        if event.streams:
+            self._live[event.request] = _Copies(streams=True)
 
     def _admitted(self, seq: int, event: AttemptAdmitted) -> None:
         copies = self._live.get(event.request)
@@ -70,8 +87,8 @@ class Hedges(Watch):
         who = f"the second copy of {event.request}"
         if before is not None:
             return self.broken("twice", f"{event.request} was hedged twice", before, here)
-        if copies.answered:
-            answer = next(iter(copies.answered.values()))
+        answer = next(iter(copies.answered.values()), copies.committed)
+        if answer is not None:
             return self.broken("late", f"{who} went out after an answer", answer, here)
         first = next((each for n, each in copies.running.items() if n != event.attempt), None)
         if first is None:
@@ -82,7 +99,8 @@ class Hedges(Watch):
         domain = self._domain(event.endpoint)
         if domain is not None and domain == self._domain(first[1].endpoint):
             return self.broken("together", f"{who} fails with the first: {domain}", first, here)
-        rule, silent_s = self.rules.hedge, event.at_s - first[1].at_s
+        rule = self._rule(first[1].endpoint, streams=copies.streams)
+        silent_s = event.at_s - first[1].at_s
         if silent_s < event.after_s - _ROUNDING or event.after_s < rule.floor_s - _ROUNDING:
             return self.broken("early", f"{who} went out after {silent_s:.3f} s", first, here)
         if event.after_s > rule.ceiling_s + _ROUNDING:
@@ -92,6 +110,33 @@ class Hedges(Watch):
     def _domain(self, endpoint: str) -> str | None:
         found = (each.failure_domain for each in self.rules.fleet if each.name == endpoint)
         return next(found, None)
+
+    def _rule(self, endpoint: str, *, streams: bool) -> HedgeRule | FirstTokenRule:
+        if not streams:
+            return self.rules.hedge
+        found = (each.stream.hedge for each in self.rules.fleet if each.name == endpoint)
+        return next(found, _FIRST_TOKEN)
+
+    def _committed(self, seq: int, event: AttemptCommitted) -> Violation | None:
+        copies = self._live.get(event.request)
+        if copies is None or event.delivered_chars:
+            return None
+        here = copies.committed = seq, event
+        if copies.launched is None:
+            return None
+        if copies.won is None:
+            if len(copies.running) > 1:
+                said = f"{event.endpoint} is delivered to {event.request} while its copy runs"
+                return self.broken("undecided", said, copies.launched, here)
+            return None
+        if copies.won[1].attempt != event.attempt:
+            said = f"{event.endpoint} is delivered to {event.request}, and did not win"
+            return self.broken("loser", said, copies.won, here)
+        loser = next((each for n, each in copies.running.items() if n != event.attempt), None)
+        if loser is not None:
+            said = f"{event.request} is being delivered, and its other copy was not called off"
+            return self.broken("both", said, loser, here)
+        return None
 
     def _attempt_ended(self, seq: int, event: AttemptEnded) -> Violation | None:
         copies = self._live.get(event.request)
@@ -112,7 +157,9 @@ class Hedges(Watch):
         copies, here = self._live.get(event.request), (seq, event)
         if copies is None or copies.launched is None:
             return self.broken("no race", f"{event.request} won a race that there was not", here)
-        if event.attempt not in copies.answered:
+        copies.won = here
+        begun = copies.streams and event.attempt in copies.running
+        if event.attempt not in copies.answered and not begun:
             said = f"{event.endpoint} won for {event.request} without an answer"
             return self.broken("error won", said, copies.launched, here)
         return None
@@ -125,6 +172,8 @@ class Hedges(Watch):
         if copies.running:
             left = next(iter(copies.running.values()))
             return self.broken("runs on", f"a copy of {event.request} outlives it", left, here)
+        if copies.streams and copies.won is not None:
+            return None  # how it went on is the business of other laws
         if copies.called_off and not copies.answered and event.status not in _GONE:
             said = f"{event.request} had a copy called off, and none was answered"
             return self.broken("error won", said, copies.called_off, here)

@@ -21,6 +21,8 @@ class Seen:
     rate: float = 1.0
     useful_s: float = 1.0
     oks: int = 0
+    first_token_s: float | None = None
+    first_tokens: int = 0
 
     def latency_s(self, now: float, output_tokens: float, prior_s: float) -> float:
         return prior_s if self.latency is None else self.latency
@@ -33,6 +35,9 @@ class Seen:
 
     def latency_quantile(self, q: float) -> float | None:
         return self.latency
+
+    def first_token_quantile(self, q: float) -> float | None:
+        return self.first_token_s
 
     @property
     def min_useful_s(self) -> float:

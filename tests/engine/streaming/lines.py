@@ -23,7 +23,16 @@ from understudy.transport.http import (
 from understudy_sim.mock import anthropic as anthropic_wire, openai as openai_wire
 from understudy_sim.mock.wire import Origin, Tokens, Wire
 
-Step: TypeAlias = bytes | float | TransportFailed
+
+@attrs.frozen
+class Held:
+    """A piece of the body that comes when something happens, in that very turn."""
+
+    event: trio.Event
+    piece: bytes
+
+
+Step: TypeAlias = bytes | float | TransportFailed | Held
 """A piece of the body, a wait in seconds, or the end of the connection."""
 EVENTS: Final = {"content-type": "text/event-stream"}
 TOKENS: Final = Tokens(10, 20)
@@ -33,13 +42,17 @@ HANG: Final = 1e9
 
 @attrs.define
 class Script:
-    """One answer: its head after `wait_s`, then its steps, `pace_s` apart."""
+    """One answer: its head after `wait_s`, then its steps, `pace_s` apart.
+
+    Letting go of it takes `close_s`.
+    """
 
     steps: Sequence[Step] = ()
     wait_s: float = 0.1
     pace_s: float = 0.1
     status: int = 200
     headers: Mapping[str, str] = attrs.Factory(lambda: dict(EVENTS))
+    close_s: float = 0.0
 
 
 def frames(text: str, wire: Wire = "openai", tokens: Tokens | None = TOKENS) -> list[bytes]:
@@ -73,6 +86,7 @@ class _Stream:
         self.headers = script.headers
         self._steps = list(script.steps)
         self._pace_s = script.pace_s
+        self._close_s = script.close_s
         self._wire = wire
         self._open = True
         wire.under_way += 1
@@ -83,6 +97,9 @@ class _Stream:
             step = self._steps.pop(0)
             if isinstance(step, TransportFailed):
                 raise step
+            if isinstance(step, Held):
+                await step.event.wait()
+                return step.piece
             if isinstance(step, bytes):
                 await trio.sleep(self._pace_s)
                 self._wire.pieces += 1
@@ -94,6 +111,9 @@ class _Stream:
         if self._open:
             self._open = False
             self._wire.under_way -= 1
+            if self._close_s:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(self._close_s)
 
 
 class StreamWire:

@@ -12,7 +12,11 @@ import trio
 import trio.testing
 from hypothesis import Phase, settings
 
-from tests.engine.streaming import test_any_script as scripts, test_streams as streams
+from tests.engine.streaming import (
+    test_any_script as scripts,
+    test_hedged_streams as hedged,
+    test_streams as streams,
+)
 from tests.engine.streaming.lines import CUT, HANG, chunk, frames
 from tests.properties import test_patience, test_splice
 from tests.support.mutants import Mutant
@@ -70,6 +74,48 @@ def _in_a_call() -> Coroutine[Any, Any, None]:
 
 
 FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
+    (
+        "stream",
+        "of two that begin together the loser is forgotten",
+        "            await attempt.aclose()\n        return attempt",
+        "            pass\n        return attempt",
+        hedged.test_of_two_that_begin_in_the_same_instant_one_is_read_and_one_left,
+    ),
+    (
+        "stream",
+        "of two that begin together the last is read",
+        "        if self._attempt is None:\n            self._attempt = attempt\n        else:",
+        "        self._attempt = attempt\n        if not attempt.first:",
+        hedged.test_of_two_that_begin_in_the_same_instant_one_is_read_and_one_left,
+    ),
+    (
+        "stream",
+        "the winner is forgotten while the race is wound up",
+        "            attempt = self._attempt\n            if attempt is not None:  # it has begun",
+        "            attempt = None\n            if attempt is not None:  # it has begun",
+        hedged.test_a_winner_is_not_forgotten_if_the_caller_leaves_while_the_race_is_wound_up,
+    ),
+    (
+        "stream",
+        "who closes while a race is wound up is not heard",
+        "            if self._wiring.flights.over:",
+        "            if False:",
+        hedged.test_a_winner_is_not_read_if_the_engine_closes_while_the_race_is_wound_up,
+    ),
+    (
+        "stream",
+        "rescues are hedged",
+        "            flight.hedge = False  #",
+        "            pass  #",
+        hedged.test_a_rescue_is_never_hedged,
+    ),
+    (
+        "attempt",
+        "a cancelled beginning is not settled",
+        "        except BaseException as raised:\n            await self._fail(raised)\n",
+        "        except Exception as raised:\n            await self._fail(raised)\n",
+        hedged.test_a_stream_that_does_not_begin_is_answered_by_another_and_nobody_is_blamed,
+    ),
     (
         "splice",
         "a different answer is let through",

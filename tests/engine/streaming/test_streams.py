@@ -38,6 +38,8 @@ from understudy.transport.http import TransportFailed
 from understudy_actors.domain import events, stream_events
 
 TEXT = "The quick brown fox jumps over the lazy dog"
+ALONE = Request.chat("hi", hedge=False)
+"""Whoever is silent is waited for as long as the limits allow."""
 GOOD = Script(frames(TEXT))
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error": {"message": "no", "type": "server_error"}}\n\n'
@@ -108,7 +110,7 @@ BEFORE: dict[str, Script | TransportFailed] = {
 @pytest.mark.parametrize("name", BEFORE)
 async def test_before_the_first_byte_any_failure_moves_on(name: str) -> None:
     async with streaming({"a": [BEFORE[name]], "b": GOOD}) as (engine, books, wire):
-        heard = await hear(engine)
+        heard = await hear(engine, ALONE)
         assert heard.error is None
         assert heard.text == TEXT
         assert heard.stream.provider == "b"
@@ -134,7 +136,7 @@ SEEN: dict[str, tuple[Script, str]] = {
 async def test_a_failure_is_seen_as_what_it_is(name: str) -> None:
     script, error = SEEN[name]
     async with streaming({"a": script, "b": GOOD}, {"deadline": "1000s"}) as (engine, books, _):
-        assert (await hear(engine)).text == TEXT
+        assert (await hear(engine, ALONE)).text == TEXT
         assert books.of(events.AttemptEnded)[0].error == error
 
 
@@ -401,9 +403,9 @@ async def test_a_silent_start_is_given_up_after_the_limit_that_was_learned() -> 
     scripts: dict[str, Script | list[Script]] = {"a": [slow] * 6 + [Script([HANG])], "b": GOOD}
     async with streaming(scripts) as (engine, _, _):
         for _ in range(6):
-            assert (await hear(engine)).stream.provider == "a"
+            assert (await hear(engine, ALONE)).stream.provider == "a"
         began = trio.current_time()
-        heard = await hear(engine)
+        heard = await hear(engine, ALONE)
         assert heard.stream.provider == "b"
         assert heard.stream.result().attempts[0].error == "stalled"
         limit_s = max(10.0, 4 * 2.3)  # 2.3 s to its first token, as six times before
@@ -418,7 +420,7 @@ async def test_a_slow_but_good_answer_is_not_killed() -> None:
         wire,
     ):
         for _ in range(3):
-            heard = await hear(engine)
+            heard = await hear(engine, ALONE)
             assert (heard.text, heard.error) == (TEXT, None)
         assert wire.asked() == "aaa"
 
@@ -440,7 +442,7 @@ async def test_one_silent_start_cannot_eat_the_whole_time() -> None:
     scripts = {"a": Script([HANG]), "b": GOOD}
     async with streaming(scripts, {"deadline": "20s"}) as (engine, _, _):
         began = trio.current_time()
-        heard = await hear(engine)
+        heard = await hear(engine, ALONE)
         assert heard.stream.provider == "b"
         assert trio.current_time() - began < 12.0
 

@@ -7,6 +7,7 @@ from typing import Any
 from tests.sim.check.case import Case
 from tests.sim.check.tape import Tape
 from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
+from understudy_actors.domain.stream_events import AttemptCommitted
 from understudy_actors.domain.waiting_events import Queued, QueueLeft, QueueRefused, Unqueued
 from understudy_sim.check.hedging import HedgeBudgets, Hedges
 from understudy_sim.check.waiting import Bands, TurnedAway
@@ -62,6 +63,18 @@ def copies(t: Tape, count: int, *, ended: bool = True) -> Tape:
 def won(t: Tape, attempt: int = 2, endpoint: str = "b/m") -> Tape:
     """The race is decided."""
     return t.add(HedgeWon, request="r", attempt=attempt, endpoint=endpoint)
+
+
+def streaming(t: Tape, endpoint: str = "b/m", after_s: float = 8.0, at_s: float = 8.0) -> Tape:
+    """The same of a stream."""
+    t.accept(max_attempts=5, streams=True).admit(1, "a/m").at(at_s).admit(2, endpoint)
+    return copied(t, endpoint, after_s)
+
+
+def begun(t: Tape, attempt: int = 2, endpoint: str = "b/m", chars: int = 0) -> Tape:
+    """Its first piece is delivered."""
+    facts: dict[str, Any] = {"endpoint": endpoint, "delivered_chars": chars}
+    return t.add(AttemptCommitted, request="r", attempt=attempt, **facts)
 
 
 def lost(t: Tape, attempt: int = 1, endpoint: str = "a/m") -> Tape:
@@ -181,6 +194,64 @@ CASES = [
         "won a race that there was not",
         lambda t: won(t.accept().admit(2, "b/m").ended("ok", 2, "b/m")),
         lambda t: won(racing(t).ended("ok", 2, "b/m")),
+    ),
+    # S21 of streams: the wait has a floor of its own, and the race is won by a beginning
+    Case(
+        Hedges,
+        "went out after 7.000 s",
+        lambda t: streaming(t, at_s=7.0, after_s=7.0),
+        lambda t: streaming(t),
+    ),
+    Case(
+        Hedges,
+        "waited 50.000 s",
+        lambda t: streaming(t, at_s=50.0, after_s=50.0),
+        lambda t: streaming(t, at_s=45.0, after_s=45.0),
+    ),
+    Case(
+        Hedges,
+        "without an answer",
+        lambda t: won(streaming(t).ended("failed", 2, "b/m", error="server")),
+        lambda t: won(streaming(t)),
+    ),
+    Case(
+        Hedges,
+        "without an answer",
+        lambda t: won(racing(t)),
+        lambda t: won(streaming(t)),
+    ),
+    Case(
+        Hedges,
+        "was not called off",
+        lambda t: begun(won(streaming(t))),
+        lambda t: begun(lost(won(streaming(t)))),
+    ),
+    Case(
+        Hedges,
+        "and did not win",
+        lambda t: begun(won(streaming(t)), 1, "a/m"),
+        lambda t: begun(lost(won(streaming(t), 1, "a/m"), 2, "b/m"), 1, "a/m"),
+    ),
+    Case(
+        Hedges,
+        "while its copy runs",
+        lambda t: begun(streaming(t)),
+        lambda t: begun(streaming(t).ended("failed", 1, "a/m", error="server")),
+    ),
+    Case(
+        Hedges,
+        "went out after an answer",
+        lambda t: copied(
+            begun(t.accept(streams=True).admit(1, "a/m"), 1, "a/m").at(8).admit(2, "b/m"),
+            after_s=8.0,
+        ),
+        lambda t: streaming(t),
+    ),
+    Case(
+        Hedges,
+        "outlives it",
+        lambda t: won(streaming(t).ended("ok", 2, "b/m")).outcome("ok"),
+        lambda t: lost(begun(lost(won(streaming(t)))), 2, "b/m").outcome("StreamBroken"),
     ),
     # L6
     Case(
