@@ -260,7 +260,6 @@ async def test_a_fallbacks_model_name_and_usage_are_what_the_caller_sees(
 
 
 @pytest.mark.slow_live
-@pytest.mark.xfail(strict=True, reason="streams are not hedged: the slow first one is waited for")
 async def test_a_first_token_after_20_s_is_made_up_for_within_15_s_by_another() -> None:
     async with chain(first={"latency_s": 20}) as (engine, _, handles):
         result = await ask(engine, stream=True)

@@ -188,7 +188,6 @@ def test_a_fallbacks_model_name_and_usage_are_what_the_caller_sees(stream: bool)
 # Streams
 
 
-@pytest.mark.xfail(strict=True, reason="streams are not hedged: the slow first one is waited for")
 def test_a_first_token_after_20_s_is_made_up_for_within_15_s_by_another() -> None:
     ran = chain({"kind": "slow", "add": 20}, client=READER)
     assert only(ran).provider == "beta"

@@ -27,14 +27,14 @@ def played() -> Run:
 
 
 def once(*faults: dict[str, Any], **alpha: Any) -> Run:
-    """One stream of 100 tokens from `alpha`, with `beta` behind it."""
+    """One stream of 100 tokens from `alpha`, with `beta` behind it, and no copies."""
     fixed = {"latency": {"kind": "fixed", "value": 0.5}, "tokens_per_s": 50.0}
     return run(
         parse(
             {
                 "name": "once",
                 "horizon": "2m",
-                "clients": [ASK],
+                "clients": [{**ASK, "hedge": False}],
                 "fleet": [
                     {"name": "alpha", **fixed, **alpha},
                     {"name": "beta", "wire": "anthropic", **fixed, "voice": "alpha"},
