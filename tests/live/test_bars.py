@@ -133,7 +133,10 @@ def limits(scale: float) -> dict[str, Any]:
     bounds = {"first_token_min": 10, "first_token_max": 60, "gap_min": 10, "gap_max": 30}
     return {
         "deadline": 120 * scale,
-        "stream": {name: seconds * scale for name, seconds in bounds.items()},
+        "stream": {
+            "hedge": {"floor": 8 * scale},
+            **{name: seconds * scale for name, seconds in bounds.items()},
+        },
         "retry": {"base": scale, "cap": 20 * scale},
         "breaker": {"cooldown": 5 * scale, "cap": 15 * scale},
     }
@@ -259,13 +262,17 @@ async def test_a_fallbacks_model_name_and_usage_are_what_the_caller_sees(
 # Streams
 
 
-@pytest.mark.slow_live
-async def test_a_first_token_after_20_s_is_made_up_for_within_15_s_by_another() -> None:
-    async with chain(first={"latency_s": 20}) as (engine, _, handles):
+@SCALES
+@ORDERS
+async def test_a_first_token_after_20_s_is_made_up_for_within_15_s_by_another(
+    kinds: tuple[str, ...], scale: float
+) -> None:
+    first = {"latency_s": 20 * scale}
+    async with chain(kinds=kinds, first=first, **limits(scale)) as (engine, _, handles):
         result = await ask(engine, stream=True)
         assert (result.provider, result.text) == ("p1", TEXT)
         assert [each.control.stats.requests for each in handles] == [1, 1]
-        within(15.0, result, 1.0)
+        within(15.0, result, scale)
 
 
 @ORDERS
