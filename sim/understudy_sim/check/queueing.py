@@ -89,6 +89,7 @@ class InLine(_Line):
         self._above: dict[tuple[str, int], float] = {}
         self._served_at: dict[tuple[str, int], float] = {}
         self._unsure: set[tuple[str, int]] = set()
+        self._gone_at: dict[tuple[str, int], float] = {}
         self.hears = {
             **self.line(),
             Queued: self._joined,
@@ -104,6 +105,7 @@ class InLine(_Line):
         if not self._alike(kin):  # a new line
             self._above.pop(kin, None)
             self._served_at.pop(kin, None)
+            self._gone_at.pop(kin, None)
             self._unsure.discard(kin)
         self._beware(kin, event.at_s)
         self.joined(seq, event)
@@ -129,6 +131,8 @@ class InLine(_Line):
         if waiter is None:
             return None
         kin = waiter[1].tenant, waiter[1].priority
+        if self._gone_at.get(kin) == now:
+            self._unsure.add(kin)
         alike = sorted(self._alike(kin), key=lambda each: each[1].ticket)
         least = self._band(waiter[1], now)
         self._beware(kin, now)
@@ -170,7 +174,13 @@ class InLine(_Line):
         return None
 
     def _left(self, seq: int, event: QueueLeft) -> Violation | None:
-        """Whoever leaves at the very moment when it is passed over left first."""
+        """Whoever leaves at the very moment when it is passed over left first.
+
+        It may have been called in vain: then the line took note of its delay, which nobody is told.
+        """
+        waiter = self.waiting.get(event.ticket)
+        if waiter is not None:
+            self._gone_at[waiter[1].tenant, waiter[1].priority] = event.at_s
         self._seated = event.request if event.ticket in self.woken else ""
         self.left(seq, event)
         passed = self.passed.pop(event.ticket, None) if self.passed else None

@@ -19,6 +19,7 @@ from understudy_actors.domain.events import (
     RequestOutcome,
     RetryScheduled,
 )
+from understudy_actors.domain.hedge_events import HedgeLaunched
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
 from understudy_sim.check.agenda import Agenda
 from understudy_sim.check.rules import DEFAULT, Rules
@@ -274,7 +275,7 @@ class AfterTheAnswer(Watch):
 
 
 class OwnDoing(Watch):
-    """S19."""
+    """S19. Of two copies one is called off by us, and the request goes on with the other."""
 
     name = "S19"
     claim = "what we did ourselves blames no provider and moves no request on"
@@ -282,17 +283,26 @@ class OwnDoing(Watch):
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
         self._local: dict[str, Witness] = {}
+        self._copied: set[str] = set()
         self.hears = {
+            HedgeLaunched: self._hedged,
             AttemptEnded: self._attempt_ended,
             AttemptAdmitted: self._went_on,
             FailedOver: self._went_on,
             RequestOutcome: self._ended,
         }
 
+    def _hedged(self, seq: int, event: HedgeLaunched) -> None:  # noqa: ARG002
+        self._copied.add(event.request)
+
     def _attempt_ended(self, seq: int, event: AttemptEnded) -> Violation | None:
         if event.origin != "local":
             return None
-        self._local[event.request] = here = seq, event
+        here = seq, event
+        if event.request in self._copied:
+            self._copied.discard(event.request)
+        else:
+            self._local[event.request] = here
         if event.verdict in _NO_BLAME:
             return None
         said = f"{event.endpoint} got the verdict {event.verdict} for what we did ourselves"
@@ -306,5 +316,7 @@ class OwnDoing(Watch):
         return self.broken("went on", said, cause, (seq, event))
 
     def _ended(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
+        if self._copied:
+            self._copied.discard(event.request)
         if self._local:
             self._local.pop(event.request, None)

@@ -56,6 +56,12 @@ CASES = [
         lambda t: late(two(t), 2),
         lambda t: call(call(two(t), 1), 2),
     ),
+    Case(  # who is gone when it is called may have left the line's memory another one
+        InLine,
+        "r2 got the slot of p/m, and r1 was next",
+        lambda t: late(go(stand(two(t), 3), 3).at(0.25), 2),
+        lambda t: late(go(stand(two(t), 3), 3), 2),
+    ),
     Case(
         InLine,
         "r2 got the slot of p/m, and r1 was next",

@@ -102,6 +102,12 @@ def settled(t: Tape, before: tuple[int, int], after: tuple[int, int]) -> Tape:
     return outcomes(outcomes(t, "ok", after[0]), "NoCandidate", after[1])
 
 
+def hedged(t: Tape) -> Tape:
+    from understudy_actors.domain.hedge_events import HedgeLaunched
+
+    return t.add(HedgeLaunched, request="r", attempt=2, endpoint="q/m", after_s=1.0)
+
+
 def preferring(t: Tape, count: int, refused: str | None = None) -> Tape:
     for _ in range(count):
         t.decide("p/m")
@@ -532,6 +538,17 @@ CASES = [
         "went on after an end of our own doing",
         lambda t: t.ended("neutral", origin="local").failover("p/m", "q/m"),
         lambda t: t.ended("neutral", origin="local").outcome("cancelled").failover("p/m", "q/m"),
+    ),
+    Case(  # of two copies the slower one is called off, and the other may break later
+        OwnDoing,
+        "went on after an end of our own doing",
+        lambda t: (
+            hedged(t)
+            .ended("neutral", 2, origin="local")
+            .ended("neutral", 1, origin="local")
+            .failover("p/m", "q/m")
+        ),
+        lambda t: hedged(t).ended("neutral", 2, origin="local").failover("p/m", "q/m"),
     ),
     # S22
     Case(
