@@ -134,9 +134,11 @@ MUTANTS = [
         "in reversed(alike) if turned else alike:",
         "in alike:",
     ),
-    planted(
-        "nobody is lifted", "queueing", "            self._unsure.add(kin)", "            pass"
-    ),
+    planted("nobody is lifted", "queueing", "e[1].since <= since for e", "False for e"),
+    planted("nobody is called in vain", "queueing", "self._gone_at.get(kin) == now", "False"),
+    planted("both copies are called off", "requests", "self._copied.add(event.request)", "pass"),
+    planted("who left stays", "limits", "limit.over.add(event.attempt)", "pass"),
+    planted("nobody lengthens a call", "decisions", "self._until[event.shared] = max", "max"),
     planted("service lifts too", "queueing", "max(event.since, served_at)", "event.since"),
     planted("woken ones are gone", "queueing", "(self.waiting, self.woken):", "(self.waiting,):"),
     planted("any capacity", "queueing", ">= self.rules.queue_capacity", ">= 1"),
