@@ -22,8 +22,9 @@ class BudgetStanding(Struct, frozen=True, kw_only=True):
 
     Attributes:
         budget: Whose and how much, in words.
-        scope, name: `engine`, `provider`, `user`, `tenant` or `operation`, and which one.
-        per: The window: `day`, `week`, `month` or `total`.
+        scope, name: `engine`, `hedges`, `provider`, `key`, `user`, `team`, `tenant`, `tag`, `route`
+            or `operation`, and which one.
+        per: The window: `hour`, `day`, `week`, `month` or `total`.
         limit_usd, spent_usd, reserved_usd, left_usd: Money; reserved is what running attempts may
             still cost.
         spent_percent: Of the limit.

@@ -22,6 +22,8 @@ MUTANTS: Final = [
         ("days begin with UTC's", "while zone.day_start(day) > wall:", "while False:"),
         ("weeks from Sunday", "_MONDAY: Final = 3", "_MONDAY: Final = 4"),
         ("every month has 30 days", "first_day(month + 1)", "first_day(month) + 30"),
+        ("hours end when they like", "min(start + _HOUR_S, end)", "start + 2 * _HOUR_S"),
+        ("hours begin with the day", "// _HOUR_S * _HOUR_S", "// _HOUR_S * 0"),
         ("windows hold their end", "return self.start <= wall < self.end", "return True"),
     ),
     *_in(

@@ -28,6 +28,7 @@ LIMITS: Final = (
     Limit(ENGINE, Period.DAY, 100),
     Limit(ENGINE, Period.MONTH, 1000),
     Limit(ANN, Period.WEEK, 70),
+    Limit(ANN, Period.HOUR, 40),
     Limit(BOB, Period.TOTAL, 150),
     Limit(OPENAI, Period.DAY, 0),
 )

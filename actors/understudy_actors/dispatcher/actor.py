@@ -218,6 +218,7 @@ class Dispatcher:
         if not (self._queue.idle and self._hedges.spare and self._budget.covers(now)):
             return None  # nor is a second copy for one a reason to let another wait
         decision = self._ranking.able(flight, now)
+        decision.copy = True
         decision.ranked = targets(
             first,
             decision.ranked,

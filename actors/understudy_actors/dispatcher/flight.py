@@ -24,7 +24,7 @@ class Decision(Struct, eq=False, gc=False):
     `ranked` is best first; `left_out` maps a name to the reason why it was left out this time (what
     never changes stands in `route.left_out`). `retry_at` is the earliest time at which one of them
     may admit again; `can_wait` says that somebody is only busy, and `wait_until` how long waiting
-    for that makes sense.
+    for that makes sense. `copy` says that it is about a second copy.
     """
 
     at_s: float
@@ -35,6 +35,7 @@ class Decision(Struct, eq=False, gc=False):
     retry_at: float | None = None
     can_wait: bool = False
     wait_until: float = math.inf
+    copy: bool = False
 
     def reasons(self) -> dict[str, str]:
         """Every candidate that was left out, and why."""

@@ -133,6 +133,9 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
             configured, which is for answers that are the same each time.
         output_tokens: The caller's estimate of the answer's length, for cost and latency.
         user: Whom to account it to.
+        team: Whose team that is, for budgets.
+        key: The id (never the secret) of the caller's own key to this engine, for budgets.
+        labels: Words to account it to, beside `tags`; unlike those they choose nobody.
         tenant: Whose share it counts in while requests wait for a slot; left out, its `user`.
         priority: -3..3: while requests wait for a slot, higher ones come first, and each 10 s in
             which none like it is served lift one by a step.
@@ -156,6 +159,9 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     collapse: bool | None = None
     output_tokens: int | None = None
     user: str | None = None
+    team: str | None = None
+    key: str | None = None
+    labels: tuple[str, ...] = ()
     tenant: str | None = None
     priority: int = 0
     id: str | None = None

@@ -22,9 +22,14 @@ THRESHOLDS: Final = (50, 80, 100)
 EACH: Final = "*"
 """The name in a limit that is every scope's of its kind, each on its own."""
 
+_PER: Final = {Period.TOTAL: "in all", Period.HOUR: "an hour"}
+
 
 class Scope(Struct, frozen=True, order=True):
-    """Who or what spends: `engine`, or a `provider`, `key`, `user`, `team`, `tag` or `route`."""
+    """Who or what spends: `engine`, all second copies (`hedges`), or somebody of a kind by name.
+
+    Kinds with names: `provider`, `key`, `user`, `team`, `tenant`, `tag`, `route`, `operation`.
+    """
 
     kind: str
     name: str = ""
@@ -41,7 +46,7 @@ class Limit(Struct, frozen=True):
     micro_usd: int
 
     def __str__(self) -> str:
-        per = "in all" if self.period is Period.TOTAL else f"a {self.period.value}"
+        per = _PER.get(self.period, f"a {self.period.value}")
         return f"{self.scope}, {dollars(self.micro_usd)} {per}"
 
 

@@ -1,8 +1,9 @@
-"""Calendar windows of money: days, weeks from Monday, months, and one that never ends.
+"""Calendar windows of money: hours, days, weeks from Monday, months, and one that never ends.
 
 Windows are half-open and tile time: the end of one is the start of the next, whatever a time zone
 does to its clocks. Local days of 23 or 25 hours make windows of that length, and a day that a zone
 left out makes an empty one. All arithmetic is on whole days; only the zone knows when one begins.
+Hours are counted from the beginning of a day, so that the last one of a day may be shorter.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from understudy_actors.domain.calendar import first_day, month_of
 
+_HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 _MONDAY: Final = 3  # 1970-01-01 was a Thursday
 
@@ -22,6 +24,7 @@ _MONDAY: Final = 3  # 1970-01-01 was a Thursday
 class Period(enum.StrEnum):
     """How often a limit starts anew."""
 
+    HOUR = "hour"
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
@@ -71,6 +74,10 @@ def window_of(period: Period, wall: float, zone: Zone) -> Span:
     if period is Period.TOTAL:
         return EVER
     day = day_of(wall, zone)
+    if period is Period.HOUR:
+        midnight, end = zone.day_start(day), zone.day_start(day + 1)
+        start = midnight + (wall - midnight) // _HOUR_S * _HOUR_S
+        return Span(start, min(start + _HOUR_S, end))
     if period is Period.DAY:
         first, last = day, day + 1
     elif period is Period.WEEK:

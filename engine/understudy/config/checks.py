@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterator
 from understudy.config.faults import BadKey, bad_value, did_you_mean, show
 from understudy.config.kinds import FUNCTION, KINDS, LOCAL
 from understudy.config.provider import ProviderConfig
-from understudy.config.resolve import Kinds, declared_operations, members, models_of
+from understudy.config.resolve import Kinds, declared_operations, endpoints, members, models_of
 from understudy.config.schema import Config
 from understudy.zones import IanaZone, UnknownZone
+from understudy_actors.dispatcher.select import serves
 from understudy_actors.domain.errors import ConfigError
+from understudy_actors.ledger.account import EACH
 
 
 def check(config: Config, *, strategies: Collection[str], kinds: Kinds = KINDS) -> None:
@@ -37,11 +39,11 @@ def problems(config: Config, *, strategies: Collection[str], kinds: Kinds = KIND
         *_some_provider(config),
         *_providers(config, kinds),
         *_references(config, kinds),
-        *_budgets(config),
+        *_budgets(config, kinds),
     ]
 
 
-def _budgets(config: Config) -> Iterator[BadKey]:
+def _budgets(config: Config, kinds: Kinds) -> Iterator[BadKey]:
     try:
         IanaZone(config.time_zone)
     except UnknownZone as error:
@@ -51,6 +53,19 @@ def _budgets(config: Config) -> Iterator[BadKey]:
             known = ", ".join(sorted(config.providers))
             fault = bad_value(each.provider, f"one of {known}", config.providers)
             yield fault.under("provider").under(place).under("budgets")
+        if each.route not in (None, EACH) and not _is_route(each.route, config, kinds):
+            known_routes = [*config.groups, *config.operations]
+            right = "a group, a model or an operation of this configuration"
+            fault = bad_value(each.route, right, known_routes)
+            yield fault.under("route").under(place).under("budgets")
+
+
+def _is_route(name: str, config: Config, kinds: Kinds) -> bool:
+    """Could a request ask for it? A provider whose kind is unknown is reported where it stands."""
+    if any((each.kind or own) not in kinds for own, each in config.providers.items()):
+        return True
+    specs = endpoints(config, kinds=kinds)
+    return any(serves(spec, name) or name in spec.operations for spec in specs)
 
 
 def _strategies(config: Config, known: Collection[str]) -> Iterator[BadKey]:

@@ -15,7 +15,7 @@ from understudy_actors.ledger.windows import Period
 Usd: TypeAlias = Annotated[
     float, Meta(ge=0, le=1e9, extra={"should": "an amount in USD from 0 to 1000000000"})
 ]
-PeriodName: TypeAlias = Literal["day", "week", "month", "total"]
+PeriodName: TypeAlias = Literal["hour", "day", "week", "month", "total"]
 SpendingMode: TypeAlias = Literal["strict", "expected"]
 
 _MICRO: Final = 1_000_000
@@ -26,11 +26,18 @@ class SpendingConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         usd: The limit in USD, exact to a micro-dollar.
-        per: The window: day, week (from Monday), month, or total.
-        provider: Of this provider.
-        user: Of the requests of this user; `*` gives every user such a budget.
-        tenant: Of the requests of this tenant; `*` gives every tenant such a budget.
+        per: The window: hour, day, week (from Monday), month, or total.
+        provider: Of this provider. Several API keys of one vendor are several providers.
+        key: Of the requests that came with this key to the engine (`Request.key`, its id); `*`
+            gives every key such a budget, as it does every user, team, tenant, tag and route.
+        user: Of the requests of this user.
+        team: Of the requests of this team.
+        tenant: Of the requests of this tenant.
+        tag: Of the requests with this word among their `tags` or `labels`; each word pays.
+        route: Of the requests that asked for this model or group, or, if they named none, for this
+            operation.
         operation: Of this operation.
+        hedges: Of all second copies of requests (see `hedge` and `stream.hedge`).
     """
 
     title: ClassVar[str] = "a budget"
@@ -38,13 +45,21 @@ class SpendingConfig(Section, frozen=True, kw_only=True):
     usd: Usd
     per: PeriodName = "day"
     provider: Name | None = None
+    key: Text | None = None
     user: Text | None = None
+    team: Text | None = None
     tenant: Text | None = None
+    tag: Text | None = None
+    route: Text | None = None
     operation: Name | None = None
+    hedges: bool = False
 
     def check(self) -> None:
         """A budget has one scope."""
-        if len(named := [k for k in _KINDS if getattr(self, k) is not None]) > 1:
+        named = [each for each in _KINDS if getattr(self, each) is not None]
+        if self.hedges:
+            named.append("hedges")
+        if len(named) > 1:
             raise BadKey(
                 f"cannot stand beside `{named[0]}`: a budget has one scope, write two budgets",
                 named[1],
@@ -52,11 +67,17 @@ class SpendingConfig(Section, frozen=True, kw_only=True):
 
     def limit(self) -> Limit:
         """The same as the ledger keeps it."""
+        return Limit(self._scope(), Period(self.per), round(self.usd * _MICRO))
+
+    def _scope(self) -> Scope:
+        if self.hedges:
+            return HEDGES
         scopes = (Scope(k, name) for k in _KINDS if (name := getattr(self, k)) is not None)
-        return Limit(next(scopes, ENGINE), Period(self.per), round(self.usd * _MICRO))
+        return next(scopes, ENGINE)
 
 
-_KINDS: Final = ("provider", "user", "tenant", "operation")
+_KINDS: Final = ("provider", "key", "user", "team", "tenant", "tag", "route", "operation")
 ENGINE: Final = Scope("engine")
+HEDGES: Final = Scope("hedges")
 
-__all__ = ["EACH", "ENGINE", "PeriodName", "SpendingConfig", "SpendingMode", "Usd"]
+__all__ = ["EACH", "ENGINE", "HEDGES", "PeriodName", "SpendingConfig", "SpendingMode", "Usd"]

@@ -167,7 +167,7 @@ def _seat(
     for position, candidate in enumerate(ranked):
         timeout_s = _attempt_timeout_s(flight, candidate, now, position + 1 < len(ranked))
         number = wiring.flights.next_attempt()
-        answer = _admit(wiring, flight, candidate, number, timeout_s)
+        answer = _admit(wiring, flight, candidate, number, timeout_s, copy=decision.copy)
         if isinstance(answer, Permit):
             wiring.flights.permits[number] = answer
             if candidate not in flight.tried:
@@ -184,12 +184,20 @@ def _seat(
 
 
 def _admit(
-    wiring: Wiring, flight: Flight, candidate: Candidate, number: int, timeout_s: float
+    wiring: Wiring,
+    flight: Flight,
+    candidate: Candidate,
+    number: int,
+    timeout_s: float,
+    *,
+    copy: bool,
 ) -> Permit | Refusal:
     """Set the money aside, if there are budgets, and ask the provider for a permit."""
     purse = wiring.purse
-    if purse is not None and (broke := purse.reserve(flight, candidate, number)) is not None:
-        return broke
+    if purse is not None:
+        broke = purse.reserve(flight, candidate, number, copy=copy)
+        if broke is not None:
+            return broke
     try:
         answer: Permit | Refusal = wiring.providers[candidate.index].ask_now(
             Admit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from understudy.config.money import ENGINE, HEDGES
 from understudy.prices import cost_micro_usd
 from understudy.routing.endings import OVER_BUDGET
 from understudy_actors.dispatcher.flight import Flight
@@ -46,7 +47,7 @@ class Purse:
         """
         self._ledger = ledger
         self._clock = clock
-        self._kinds = frozenset(kinds)
+        self._kinds = tuple(sorted(set(kinds)))
         self._strict = strict
         self._lent: dict[int, tuple[int, str]] = {}
 
@@ -55,9 +56,14 @@ class Purse:
         """How many attempts have money set aside for them."""
         return len(self._lent)
 
-    def reserve(self, flight: Flight, candidate: Candidate, attempt: int) -> Refusal | None:
-        """Set money aside for an attempt; None if there was enough, or nothing is to be kept."""
-        scopes = self._scopes(flight.request, candidate)
+    def reserve(
+        self, flight: Flight, candidate: Candidate, attempt: int, *, copy: bool = False
+    ) -> Refusal | None:
+        """Set money aside for an attempt; None if there was enough, or nothing is to be kept.
+
+        `copy` says that it is the second copy of a request.
+        """
+        scopes = payers(self._kinds, flight.request, candidate.spec.provider, copy=copy)
         if not scopes:
             return None
         amount = self._amount(flight, candidate)
@@ -97,21 +103,6 @@ class Purse:
         """Lend again under the budgets of a scope that a breach froze."""
         self._ledger.tell(Thaw(scope), Lane.CONTROL)
 
-    def _scopes(self, request: Request, candidate: Candidate) -> tuple[Scope, ...]:
-        """Who pays for it, as far as any budget is about that."""
-        payers = {
-            "engine": "",
-            "provider": candidate.spec.provider,
-            "user": request.user,
-            "tenant": request.tenant,
-            "operation": request.operation,
-        }
-        return tuple(
-            Scope(kind, name)
-            for kind, name in payers.items()
-            if kind in self._kinds and name is not None
-        )
-
     def _amount(self, flight: Flight, candidate: Candidate) -> int | str:
         """What the attempt may cost, in micro-USD; or why nobody can tell."""
         spec = candidate.spec
@@ -120,6 +111,8 @@ class Purse:
         if spec.price is None:
             return f"{UNPRICED}set `price` for it to use it under a budget"
         tokens = flight.output_tokens if not self._strict else _most_output(flight.request, spec)
+        if tokens is None and not spec.price.output_per_mtok:
+            tokens = 0
         if tokens is None:
             return f"{UNBOUNDED}set max_tokens, or `max_output_tokens` for the model"
         return cost_micro_usd(spec.price, Usage(flight.input_tokens, tokens))
@@ -132,6 +125,30 @@ class Purse:
         if answer.resets_at is not None:
             retry_at = self._clock.now() + (answer.resets_at - self._clock.wall())
         return Refusal(retry_at, f"{OVER_BUDGET}{answer.limit} ({left})")
+
+
+def payers(
+    kinds: Iterable[str], request: Request, provider: str, *, copy: bool = False
+) -> tuple[Scope, ...]:
+    """Who pays for an attempt at `provider`, as far as they are of these kinds."""
+    found: list[Scope] = []
+    for kind in kinds:
+        match kind:
+            case "engine":
+                found.append(ENGINE)
+            case "hedges":
+                found += (HEDGES,) if copy else ()
+            case "provider":
+                found.append(Scope(kind, provider))
+            case "route":
+                found.append(Scope(kind, request.model or request.operation))
+            case "tag":  # each word pays, and none of them twice
+                words = dict.fromkeys((*request.tags, *request.labels))
+                found += [Scope(kind, each) for each in words]
+            case _:
+                name = getattr(request, kind)
+                found += () if name is None else (Scope(kind, name),)
+    return tuple(found)
 
 
 def _most_output(request: Request, spec: EndpointSpec) -> int | None:

@@ -26,7 +26,10 @@ COMPLEXITIES: Final = frozenset(str(each) for each in Complexity)
 VALUE_CHARS_MAX: Final = 60
 """Of a wrong value this much is shown."""
 
-_TEXTS: Final = ("operation", "model", "strategy", "region", "complexity", "user", "tenant", "id")
+_TEXTS: Final = (
+    *("operation", "model", "strategy", "region", "complexity"),
+    *("user", "team", "key", "tenant", "id"),
+)
 _PARTS: Final = (TextPart, ImagePart)
 
 
@@ -78,6 +81,9 @@ def _is_plain(request: Request) -> bool:
         and request.complexity is None
         and request.region is None
         and request.user is None
+        and request.team is None
+        and request.key is None
+        and request.labels == ()
         and request.tenant is None
         and request.id is None
     )
@@ -89,7 +95,7 @@ def _names(request: Request) -> None:
         value = getattr(request, field)
         if value is not None and not isinstance(value, str):
             raise _invalid(field, value, "text")
-    for field in ("capabilities", "tags"):
+    for field in ("capabilities", "tags", "labels"):
         value = getattr(request, field)
         if type(value) is not tuple or not all(isinstance(each, str) for each in value):
             raise _invalid(field, value, "a tuple of names")

@@ -51,6 +51,17 @@ def test_a_moment_is_in_the_window_of_its_date(name: str, period: Period, wall: 
     assert window.end - window.start >= shortest
 
 
+@given(st.sampled_from(ODD), MOMENTS)
+def test_hours_tile_their_day(name: str, wall: float) -> None:
+    zone = IanaZone(name)
+    hour, day = window_of(Period.HOUR, wall, zone), window_of(Period.DAY, wall, zone)
+    assert hour.holds(wall)
+    assert day.start <= hour.start < hour.end <= day.end
+    assert hour.end - hour.start == 3600 or hour.end == day.end
+    assert window_of(Period.HOUR, hour.end, zone).start == hour.end
+    assert window_of(Period.HOUR, hour.start, zone) == hour
+
+
 @given(st.sampled_from(ODD), st.lists(MOMENTS, min_size=2, max_size=2))
 def test_days_never_run_backwards(name: str, moments: list[float]) -> None:
     zone, (earlier, later) = IanaZone(name), sorted(moments)
