@@ -51,6 +51,7 @@ from understudy_actors.domain.errors import (
     RateLimited,
     ServerFailed,
     ShuttingDown,
+    StoreFailed,
     StreamBroken,
     UnderstudyError,
 )
@@ -87,7 +88,7 @@ __all__ = [
     # what can go wrong
     "UnderstudyError", "ConfigError", "InvalidRequest", "NoCandidate", "OverMaxCost",
     "OverBudget", "AllAttemptsFailed", "StreamBroken", "Overloaded", "ShuttingDown",
-    "ProviderError",
+    "StoreFailed", "ProviderError",
     "AuthenticationFailed", "PermissionDenied", "CreditExhausted", "RateLimited",
     "ProviderOverloaded", "ContextTooLong", "ContentRefused", "ModelNotFound", "BadRequest",
     "AttemptTimeout", "ConnectionFailed", "ServerFailed", "MalformedResponse", "AdapterFailed",

@@ -9,6 +9,7 @@ UnderstudyError
 ├── StreamBroken             an answer broke off after a part of it was delivered
 ├── Overloaded               refused before anything was spent: shed, or retry later
 ├── ShuttingDown             the engine is closing
+├── StoreFailed              what must outlive the process cannot be read or written
 ├── ActorError               an actor could not answer: ActorDied, ActorStopped, AskCycle, ...
 └── ProviderError            one provider's failure; ends a request only if nobody else may be asked
     ├── AuthenticationFailed, PermissionDenied, CreditExhausted
@@ -108,6 +109,17 @@ class Overloaded(UnderstudyError):
 
 class ShuttingDown(UnderstudyError):
     """The engine is closing and takes no new work."""
+
+
+class StoreFailed(UnderstudyError):
+    """The store could not be opened, read or written.
+
+    Attributes:
+        result: The answer that was got, and paid for, but whose charge may not be kept; None if
+            there is none.
+    """
+
+    result: Any = None
 
 
 class ProviderError(UnderstudyError):

@@ -46,6 +46,7 @@ from understudy.config.sections import (
     ProviderRetryConfig,
     RetryConfig,
 )
+from understudy.config.store import StoreConfig
 from understudy.config.streams import StreamConfig, StreamHedgeConfig
 from understudy.config.values import parse_duration
 
@@ -56,7 +57,7 @@ __all__ = [
     "Config", "OperationConfig", "ProviderConfig", "ModelConfig", "PriceConfig", "QuotaConfig",
     "KeySource", "HeaderSource", "BreakerConfig", "RetryConfig", "ProviderRetryConfig",
     "StreamConfig", "StreamHedgeConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig",
-    "HoldConfig", "HealthCheckConfig", "LogConfig", "ComplexityConfig",
+    "HoldConfig", "HealthCheckConfig", "LogConfig", "ComplexityConfig", "StoreConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve

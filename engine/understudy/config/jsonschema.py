@@ -20,6 +20,7 @@ from understudy.config.sections import (
     GuardConfig,
     HealthCheckConfig,
 )
+from understudy.config.store import StoreConfig
 from understudy.config.values import DURATION_PATTERN
 from understudy.secret import Secret
 
@@ -33,6 +34,7 @@ _SHORT_FORMS: Final[dict[type[Section], dict[str, Any]]] = {
     KeySource: _SOURCE,
     HeaderSource: {"type": "string"},
     ModelConfig: {"type": "string", "minLength": 1},
+    StoreConfig: {"type": "string", "minLength": 1},
 }
 """What may stand in place of a table."""
 _ONLY_IN_CODE: Final = frozenset({"function", "functions"})

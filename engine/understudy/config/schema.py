@@ -21,6 +21,7 @@ from understudy.config.sections import (
     RetryConfig,
     WaitingConfig,
 )
+from understudy.config.store import StoreConfig
 from understudy.config.streams import StreamConfig
 from understudy.config.values import Count, ModelName, Name, Seconds, Text
 
@@ -67,6 +68,8 @@ class Config(Section, frozen=True, kw_only=True):
         budget_mode: `strict` sets the worst case aside before each attempt and never overspends;
             `expected` what the attempt is expected to cost, and may.
         time_zone: Whose days, weeks and months those windows are (an IANA name).
+        store: Where money, breakers, holds and scores are kept beyond the life of the process;
+            left out, they are not.
         breaker: When to stop asking a provider, for those that do not say.
         log: Log lines.
         degraded: Operation to the text to answer when all fail.
@@ -94,6 +97,7 @@ class Config(Section, frozen=True, kw_only=True):
     budgets: tuple[SpendingConfig, ...] = ()
     budget_mode: SpendingMode = "strict"
     time_zone: Text = "UTC"
+    store: StoreConfig | None = None
     breaker: BreakerConfig = BreakerConfig()
     log: LogConfig = LogConfig()
     degraded: dict[Name, Text] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What outlives the process: the port, and the databases that production binds it to."""
