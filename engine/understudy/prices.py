@@ -179,6 +179,11 @@ def estimate_tokens(request: Request) -> int:
     return -(-size // BYTES_PER_TOKEN) + fixed
 
 
+def message_tokens(text: str) -> int:
+    """About how many tokens one more message of this text adds, rather too many than too few."""
+    return -(-_bytes(text) // BYTES_PER_TOKEN) + MESSAGE_TOKENS
+
+
 def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 

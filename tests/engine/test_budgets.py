@@ -23,7 +23,8 @@ from understudy import (
     Usage,
     open_engine,
 )
-from understudy_actors.domain.money_events import BoundBreached, BudgetAlert
+from understudy_actors.domain.money_events import BoundBreached, BudgetAlert, MoneyCharged
+from understudy_actors.runtime.actor import State
 
 PRICE = {"input": 0.0, "output": 10.0}
 """10 micro-USD for each token of an answer."""
@@ -200,6 +201,26 @@ async def test_the_books_outlive_the_ledgers_actor() -> None:
         await engine.route(ask())
         with pytest.raises(OverBudget):
             await engine.route(ask())
+
+
+async def test_what_ends_while_the_ledger_has_given_up_is_settled_when_it_is_back() -> None:
+    async with an_engine({"p": answering(10, 1.0)}, {"usd": 0.0003}) as (engine, books):
+        ledger: Any = engine._wiring.purse._ledger  # type: ignore[union-attr]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(engine.route, ask())
+            nursery.start_soon(engine.route, ask())
+            await trio.sleep(0.5)
+            for number in range(6):  # each of a kind of its own: one kind alone would be refused
+                ledger.tell(type(f"Odd{number}", (), {})())
+                if ledger.status().state is State.SUSPENDED:
+                    ledger.revive()
+            assert ledger.status().state is State.UNAVAILABLE
+        with pytest.raises(NoCandidate, match="the ledger is"):
+            await engine.route(ask())
+        ledger.revive()
+        (budget,) = engine.budgets()
+        assert (budget.spent_usd, budget.reserved_usd) == (0.0002, 0.0)
+        assert len(books.of(MoneyCharged)) == 2
 
 
 @pytest.mark.parametrize(

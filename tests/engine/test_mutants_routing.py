@@ -517,6 +517,13 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     ),
     (
         "purse",
+        "what a dead ledger is owed is forgotten",
+        "            except ActorError:\n                return\n",
+        "            except ActorError:\n                pass\n",
+        budgets.test_what_ends_while_the_ledger_has_given_up_is_settled_when_it_is_back,
+    ),
+    (
+        "purse",
         "an unknown price is nothing",
         'return f"{UNPRICED}set `price` for it to use it under a budget"',
         "return 0",

@@ -491,6 +491,11 @@ MUTANTS: Final = [
         ),
         ("calls start unseen", "self.rates.admit(attempt, message.tokens)", "pass"),
         ("a crash forgets the minute", "self.rates = snapshot.rates", "pass"),
+        (
+            "what a crash lost runs for ever",
+            "self.rates.settle_all_but(now, {permit.attempt for permit in permits})",
+            "pass",
+        ),
         ("nobody looks when a minute ends", "due.append(self.rates.next_at(now))", "pass"),
         (
             "the domain is not asked",

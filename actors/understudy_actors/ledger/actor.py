@@ -68,7 +68,7 @@ class LedgerActor:
         Args:
             context: Clock, trace and the place for snapshots.
             books: New ones, or those of the last incarnation.
-            poison: The message whose turn took that one down; a settlement is made good.
+            poison: The message whose turn took that one down; what it says of a loan is made good.
         """
         self._context = context
         self._books = books
@@ -84,6 +84,8 @@ class LedgerActor:
         context.save(books)
         if isinstance(poison, SettleMoney):
             books.settle(poison.number, poison.actual)
+        elif isinstance(poison, Dispatched):
+            books.dispatch(poison.number)
 
     def receive(self, message: Any) -> Any:
         """One turn."""

@@ -143,7 +143,8 @@ class Ledger:
 
     def dispatch(self, number: int) -> None:
         """The request is on its way: whatever happens now may cost money."""
-        self._loans[number].dispatched = True
+        if (loan := self._loans.get(number)) is not None:
+            loan.dispatched = True
 
     def settle(self, number: int, actual: int | None = None) -> Charged | None:
         """End a reservation.

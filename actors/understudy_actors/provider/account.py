@@ -224,6 +224,7 @@ class Account:
     ) -> None:
         """Go on from what an earlier incarnation saved, in a generation that no permit has."""
         domain = self.domain
+        permits = list(permits)
         for permit in permits:
             breaker = self.endpoints[permit.endpoint].breaker
             breaker.generation = max(breaker.generation, permit.generation)
@@ -232,6 +233,8 @@ class Account:
         if snapshot is not None:
             self.holds.restore(snapshot.account, now)
             self.rates = snapshot.rates
+            if self.rates is not None:
+                self.rates.settle_all_but(now, {permit.attempt for permit in permits})
         if domain is not None:
             domain.restore(snapshot.domain if snapshot is not None else None, now)
         for name, endpoint in self.endpoints.items():

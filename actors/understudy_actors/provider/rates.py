@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 from understudy_actors.domain.outcome import HoldKind
@@ -125,6 +126,15 @@ class Rates:
         for minute, amount, used in ((self.requests, 1, 1), (self.tokens, held, spent)):
             if minute is not None:
                 minute.settle(now, amount, used if reached else 0)
+
+    def settle_all_but(self, now: float, running: Collection[int]) -> None:
+        """Its actor is back: settle the calls whose end it can not have heard of.
+
+        Only those in `running` are still under way. What another has used nobody knows any more, so
+        it is all that it may have used; if its end is told later after all, that changes nothing.
+        """
+        for attempt in [each for each in self._lent if each not in running]:
+            self.settle(now, attempt)
 
     def next_at(self, now: float) -> float | None:
         """When the least of calls fits again, if it does not now."""

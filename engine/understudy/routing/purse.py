@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -17,7 +18,7 @@ from understudy_actors.ledger.actor import Dispatched, Reserve, SettleMoney, Sta
 from understudy_actors.ledger.money import Reserved, Standing, TooDear
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.runtime.actor import Ref
-from understudy_actors.runtime.errors import ActorError
+from understudy_actors.runtime.errors import ActorError, ActorSuspended, AskCycle, Crashed
 from understudy_actors.runtime.mailbox import Lane
 from understudy_actors.runtime.ports import Clock
 
@@ -50,6 +51,7 @@ class Purse:
         self._kinds = tuple(sorted(set(kinds)))
         self._strict = strict
         self._lent: dict[int, tuple[int, str]] = {}
+        self._owed: deque[Dispatched | SettleMoney] = deque()  # the ledger has yet to hear of it
 
     @property
     def outstanding(self) -> int:
@@ -70,6 +72,7 @@ class Purse:
         if isinstance(amount, str):
             return Refusal(None, amount)
         message = Reserve(scopes, amount, self._strict, flight.id, attempt)
+        self._pay_back()
         try:
             answer: Reserved | TooDear = self._ledger.ask_now(message)
         except ActorError as error:  # no ledger, no spending
@@ -82,13 +85,15 @@ class Purse:
     def dispatched(self, attempt: int) -> None:
         """The attempt is on its way: from here on it may cost money."""
         if (lent := self._lent.get(attempt)) is not None:
-            self._ledger.tell(Dispatched(lent[0]), Lane.RESULTS)
+            self._owed.append(Dispatched(lent[0]))
+            self._pay_back()
 
     def settle(self, attempt: int, actual: int | None) -> None:
         """The attempt ended, and cost `actual` micro-USD; None: nobody knows."""
         if (lent := self._lent.pop(attempt, None)) is not None:
             number, request = lent
-            self._ledger.tell(SettleMoney(number, actual, request, attempt), Lane.RESULTS)
+            self._owed.append(SettleMoney(number, actual, request, attempt))
+            self._pay_back()
 
     def standing(self) -> Sequence[Standing]:
         """Every budget as it stands now.
@@ -96,12 +101,31 @@ class Purse:
         Raises:
             ActorError: The ledger is down.
         """
+        self._pay_back()
         found: Sequence[Standing] = self._ledger.ask_now(Stand())
         return found
 
     def thaw(self, scope: Scope) -> None:
         """Lend again under the budgets of a scope that a breach froze."""
         self._ledger.tell(Thaw(scope), Lane.CONTROL)
+
+    def _pay_back(self) -> None:
+        """Tell the ledger what it is owed, in order; what it cannot take now, it hears later.
+
+        A ledger that is about to restart finds it in its mailbox. One that has given up takes
+        nothing into it: then this is tried again before anything else is asked of it.
+        """
+        owed = self._owed
+        while owed:
+            try:
+                self._ledger.ask_now(owed[0])
+            except Crashed:
+                pass  # its successor makes good what it crashed over
+            except (ActorSuspended, AskCycle):
+                self._ledger.tell(owed[0], Lane.RESULTS)
+            except ActorError:
+                return
+            owed.popleft()
 
     def _amount(self, flight: Flight, candidate: Candidate) -> int | str:
         """What the attempt may cost, in micro-USD; or why nobody can tell."""

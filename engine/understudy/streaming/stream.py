@@ -9,6 +9,7 @@ from typing import Final, Self
 from msgspec.structs import replace
 
 from understudy.adapters.base import Reply
+from understudy.prices import estimate_tokens, message_tokens
 from understudy.routing.desk import Desk
 from understudy.routing.endings import shutting_down
 from understudy.routing.loop import Broken, serve
@@ -219,6 +220,7 @@ class ChatStream:
             self._attempt = None
         if broken is not None and self._delivered:
             flight.hedge = False  # one voice at a time goes on
+            flight.input_tokens = estimate_tokens(self._request) + message_tokens(self.text)
             self._leave_out(flight, broken[1])
         try:
             attempt, _ = await serve(self._wiring, flight, self._begin, broken=broken)

@@ -57,3 +57,19 @@ async def test_a_flood_of_streams_never_overspends() -> None:
         assert any(isinstance(end, OverBudget) for end in ends)
         allowed = (OverBudget, StreamBroken, AllAttemptsFailed, NoCandidate)
         assert all(end is None or isinstance(end, allowed) for end in ends)
+
+
+async def test_who_goes_on_is_paid_for_what_it_is_given_to_go_on_from() -> None:
+    words = TEXT.split()
+    given, rest = " ".join(words[:8]), " " + words[8]
+    scripts = {
+        "a": after(8, CUT),
+        "b": Script(frames(rest, tokens=Tokens(5 + 4 + len(given) // 3, 10))),
+    }
+    dear = {"models": [{"name": "m", "price": {"input": 1000.0, "output": 1.0}}]}
+    own = {**dear, "capabilities": ["prefill"]}
+    async with streaming(scripts, budget(1.0), a=dear, b=own) as (engine, books, _):
+        heard = await hear(engine, Request.chat("hi", max_tokens=10))
+        assert heard.text == TEXT
+        assert books.of(BoundBreached) == [], "the prompt is longer by what was delivered"
+        assert heard.stream.result().attempts[-1].cost_usd is not None
