@@ -539,8 +539,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "purse",
         "users pay for each other",
-        '"user": request.user,',
-        '"user": "somebody",',
+        "name = getattr(request, kind)",
+        'name = "somebody"',
         budgets.test_each_user_has_a_budget_of_their_own,
     ),
     (
