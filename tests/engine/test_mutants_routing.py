@@ -115,8 +115,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "settlement",
         "failed attempts are recorded as somebody else's",
-        "    flight.attempts.append(\n        Attempt(\n            candidate.spec.provider,",
-        "    flight.attempts.append(\n        Attempt(\n            'somebody',",
+        "    flight.attempts += (\n        Attempt(\n            candidate.spec.provider,",
+        "    flight.attempts += (\n        Attempt(\n            'somebody',",
         failover.test_exhausted_chains_carry_every_attempt_and_no_foreign_exception,
     ),
     (
@@ -264,7 +264,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "loop",
         "whom it asked is forgotten",
-        "                flight.tried.append(candidate)\n",
+        "                flight.tried += (candidate,)\n",
         "                pass\n",
         failover.test_a_silent_target_is_never_asked_again,
     ),
@@ -300,8 +300,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "explain",
         "prompts are kept",
-        "        flight.forget()\n",
-        "",
+        "                asked.operation,\n",
+        "                asked,\n",
         secrets_.test_a_finished_request_keeps_no_prompt_in_the_engine,
     ),
     (
@@ -399,7 +399,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "hedging",
         "the loser stands last",
-        "            attempts[-2:] = reversed(attempts[-2:])\n",
+        "            flight.attempts = (*attempts[:-2], attempts[-1], attempts[-2])\n",
         "            pass\n",
         hedging.test_the_first_copy_may_still_win,
     ),
@@ -455,8 +455,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "hedging",
         "the loser is the one that was asked last",
-        "        flight.tried.append(seat.candidate)",
-        "        flight.tried.insert(0, seat.candidate)",
+        "        flight.tried = (*others, seat.candidate)",
+        "        flight.tried = (seat.candidate, *others)",
         hedged_streams.test_the_first_copy_may_still_begin_first,
     ),
     (

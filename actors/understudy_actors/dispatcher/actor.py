@@ -145,26 +145,29 @@ class Dispatcher:
             self._yield_to_waiters(decision, flight.ticket)
         if decision.can_wait and decision.ranked and decision.ranked[0].spec.degraded:
             self._spare_stand_ins(decision, flight, now)
-        flight.decisions.append(decision)
+        flight.decisions += (decision,)
         return decision
 
     def _yield_to_waiters(self, decision: Decision, ticket: int) -> None:
         """Nobody jumps the queue: leave out whoever has no slot to spare for this flight."""
         spare: list[Candidate] = []
+        behind: dict[str, str] = {}
         for each in decision.ranked:
             if self._queue.precedes(ticket, each):
-                decision.left_out[each.name] = NO_SLOT
-                decision.can_wait, decision.wait_until = True, math.inf
+                behind[each.name] = NO_SLOT
             else:
                 spare.append(each)
+        if behind:
+            decision.leave_out(behind)
+            decision.can_wait, decision.wait_until = True, math.inf
         decision.ranked = spare
 
     def _spare_stand_ins(self, decision: Decision, flight: Flight, now: float) -> None:
         """A stand-in answers when nobody else can, not when the others are busy for a moment."""
         patient_until = flight.accepted_at + self._settings.default_retry.patience_s
         if now < min(patient_until, flight.deadline) and not self._refusal(flight, decision, now):
-            for each in decision.ranked:
-                decision.left_out[each.name] = "stands in only after a wait for the others"
+            why = "stands in only after a wait for the others"
+            decision.leave_out({each.name: why for each in decision.ranked})
             decision.ranked = ()
             decision.wait_until = min(decision.wait_until, patient_until)
 

@@ -1,21 +1,25 @@
 """A flight: one request on its way, as its own loop keeps it. It dies with the request.
 
-Both are records that change, and Structs because a Struct is made in a fifth of the time.
+Both are records that change, and Structs because a Struct is made in a fifth of the time. What they
+hold many of are tuples: the record of a request goes on holding them when the flight is gone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from understudy_actors.dispatcher.select import Route
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import ProviderError
-from understudy_actors.domain.request import CustomInput, Request
+from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import Attempt
+
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Decision(Struct, eq=False, gc=False):
@@ -31,11 +35,15 @@ class Decision(Struct, eq=False, gc=False):
     strategy: str
     route: Route
     ranked: Sequence[Candidate]
-    left_out: dict[str, str]
+    left_out: Mapping[str, str] = _NOBODY
     retry_at: float | None = None
     can_wait: bool = False
     wait_until: float = math.inf
     copy: bool = False
+
+    def leave_out(self, reasons: Mapping[str, str]) -> None:
+        """Leave out those named in `reasons` too."""
+        self.left_out = {**self.left_out, **reasons}
 
     def reasons(self) -> dict[str, str]:
         """Every candidate that was left out, and why."""
@@ -74,10 +82,10 @@ class Flight(Struct, eq=False, gc=False):
     input_tokens: int
     output_tokens: int
     fallback: bool = True
-    tried: list[Candidate] = field(default_factory=list)
+    tried: tuple[Candidate, ...] = ()
     retries_here: int = 0
-    attempts: list[Attempt] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
+    attempts: tuple[Attempt, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     last_error: ProviderError | None = None
     wait_s: float = 0.0
     ticket: int = 0
@@ -88,11 +96,3 @@ class Flight(Struct, eq=False, gc=False):
     hedge: bool | None = False
     hedged: bool = False
     answered: bool = False
-
-    def forget(self) -> None:
-        """Let go of the prompt; the rest is what an explanation is made of."""
-        self.request = _FORGOTTEN
-        self.last_error = None
-
-
-_FORGOTTEN: Final = Request(operation="", input=CustomInput())

@@ -107,7 +107,7 @@ class Ranking:
         request = flight.request
         key = route_key(request)
         route = self._routes.get(key) or self._make_route(key)
-        decision = Decision(now, self.strategy_name(request), route, route.candidates, {})
+        decision = Decision(now, self.strategy_name(request), route, route.candidates)
         view = View(now, request, flight.input_tokens, flight.output_tokens, self._draws)
         self._filter(decision, view, flight.tried, flight.outgrew)
         return decision
@@ -122,7 +122,7 @@ class Ranking:
         key = route_key(request)
         route = self._routes.get(key) or self._make_route(key)
         name = self.strategy_name(request)
-        decision = Decision(view.now, name, route, route.candidates, {})
+        decision = Decision(view.now, name, route, route.candidates)
         if (
             self._shut
             or tried
@@ -141,7 +141,7 @@ class Ranking:
         self, decision: Decision, view: View, tried: Sequence[Candidate], outgrew: int
     ) -> None:
         """Leave out whoever cannot serve this request now, with the reason."""
-        left_out, now = decision.left_out, view.now
+        left_out, now = dict[str, str](), view.now
         patience_s = self._settings.default_retry.patience_s
         staying: list[Candidate] = []
         busy_until = 0.0  # when the last one is free again who is only busy; infinity: unknown
@@ -159,7 +159,7 @@ class Ranking:
                     decision.retry_at = until
                 if reason in BRIEF and until <= now + patience_s:
                     busy_until = max(busy_until, until)
-        decision.ranked = staying
+        decision.ranked, decision.left_out = staying, left_out
         decision.can_wait, decision.wait_until = busy_until > 0.0, busy_until
 
     def _unfit_now(

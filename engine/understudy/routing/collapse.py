@@ -91,8 +91,7 @@ class Collapser:
             self._leave(shared)
             flight.ended_at = self._wiring.clock.now()
             booked = replace(result, cost_usd=0.0) if result is not None else None
-            self._desk.end(flight, status, booked, retry_at)
-            flight.decisions, flight.attempts = shared.flight.decisions, shared.flight.attempts
+            self._desk.end(flight, status, booked, retry_at, shared.flight)
 
     def _begin(self, key: bytes, request: Request, first: str) -> Shared:
         """Start the call that identical requests will share, as a request of its own."""

@@ -141,9 +141,17 @@ class Desk:
             self.end(flight, status, result, retry_at)
 
     def end(
-        self, flight: Flight, status: str, result: Result | None, retry_at: float | None
+        self,
+        flight: Flight,
+        status: str,
+        result: Result | None,
+        retry_at: float | None,
+        shared: Flight | None = None,
     ) -> None:
-        """An accepted request has its outcome; of a good one, `flight.ended_at` says when."""
+        """An accepted request has its outcome; of a good one, `flight.ended_at` says when.
+
+        `shared` is the flight that was seen through in its place, if it shared one.
+        """
         flights = self._flights
         flights.running -= 1
         if not flights.running and flights.idle is not None:
@@ -166,13 +174,12 @@ class Desk:
                     retry_at=retry_at,
                 )
             )
-        self._records.keep(flight, status, provider, model, now)
+        self._records.keep(flight, status, provider, model, now, shared or flight)
 
     def result(self, flight: Flight, reply: Reply, candidate: Candidate) -> Result:
         """What the caller gets for a reply."""
         spec = candidate.spec
         degraded = reply.degraded or spec.degraded
-        attempts = tuple(flight.attempts)
         if not degraded:
             for stand_in in self._wiring.stand_ins:
                 stand_in.remember(flight.request, reply.output)
@@ -184,7 +191,7 @@ class Desk:
             elapsed_s=flight.ended_at - flight.accepted_at,
             cost_usd=_total_usd(flight),
             usage=reply.usage or Usage(flight.input_tokens, flight.output_tokens, estimated=True),
-            attempts=attempts,
+            attempts=flight.attempts,
             degraded=degraded,
         )
 
@@ -200,7 +207,7 @@ class Desk:
             request_id=flight.id,
             elapsed_s=self._clock.now() - flight.accepted_at,
             cost_usd=_total_usd(flight) if flight.attempts else 0.0,
-            attempts=tuple(flight.attempts),
+            attempts=flight.attempts,
             degraded=True,
         )
 

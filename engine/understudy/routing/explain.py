@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import attrs
 from msgspec import Struct
 
-from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.domain.result import Attempt
 
 KEPT_MAX: Final = 2000
@@ -40,15 +40,29 @@ class Explanation(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...]
 
 
-_Record: TypeAlias = tuple[Flight, str, str | None, str, str | None, str | None, float]
-"""Flight, operation, model asked for, outcome, provider and model that served it, when it ended."""
+_Record: TypeAlias = tuple[
+    str,
+    str,
+    str | None,
+    str,
+    str | None,
+    str | None,
+    float,
+    float,
+    tuple[Decision, ...],
+    tuple[Attempt, ...],
+]
+"""Id, operation, model asked for, outcome, provider and model that served it, when it was accepted
+and when it ended, what was decided and what was tried."""
 
 
 @attrs.define(eq=False, slots=True)
 class Records:
     """The last requests, at most `kept_max`; looked through when somebody asks for one.
 
-    Every request pays for being kept, and hardly any is asked for: so nothing is indexed.
+    Every request pays for being kept, and hardly any is asked for: so nothing is indexed, and all
+    that is kept are references. Thousands of flights would take so much memory that each request
+    would have to do with memory that no cache holds any more.
     """
 
     kept_max: int = KEPT_MAX
@@ -58,34 +72,53 @@ class Records:
         self._kept = deque(maxlen=self.kept_max)
 
     def keep(
-        self, flight: Flight, outcome: str, provider: str | None, model: str | None, now: float
+        self,
+        flight: Flight,
+        outcome: str,
+        provider: str | None,
+        model: str | None,
+        now: float,
+        served: Flight,
     ) -> None:
-        """Keep a request that ended; its prompt is let go."""
+        """Keep what is known of a request that ended, but for its prompt.
+
+        `served` is the flight that was seen through for it: its own, or one that it shared.
+        """
         asked = flight.request
-        self._kept.append((flight, asked.operation, asked.model, outcome, provider, model, now))
-        flight.forget()
+        self._kept.append(
+            (
+                flight.id,
+                asked.operation,
+                asked.model,
+                outcome,
+                provider,
+                model,
+                flight.accepted_at,
+                now,
+                served.decisions,
+                served.attempts,
+            )
+        )
 
     def explain(self, request_id: str) -> Explanation | None:
         """The record of the last request of that id; None if unknown, running, or forgotten."""
-        found = (each for each in reversed(self._kept) if each[0].id == request_id)
+        found = (each for each in reversed(self._kept) if each[0] == request_id)
         if (record := next(found, None)) is None:
             return None
-        flight, operation, model, outcome, provider, served_model, ended_at = record
+        _, operation, model, outcome, provider, served, accepted_at, ended_at = record[:8]
+        decisions, attempts = record[8:]
         return Explanation(
             request_id=request_id,
             operation=operation,
             model=model,
             outcome=outcome,
-            served_by=None if provider is None else f"{provider}/{served_model}",
-            elapsed_s=ended_at - flight.accepted_at,
+            served_by=None if provider is None else f"{provider}/{served}",
+            elapsed_s=ended_at - accepted_at,
             decisions=tuple(
                 Ranked(
-                    d.at_s - flight.accepted_at,
-                    d.strategy,
-                    tuple(c.name for c in d.ranked),
-                    d.reasons(),
+                    d.at_s - accepted_at, d.strategy, tuple(c.name for c in d.ranked), d.reasons()
                 )
-                for d in flight.decisions
+                for d in decisions
             ),
-            attempts=tuple(flight.attempts),
+            attempts=attempts,
         )

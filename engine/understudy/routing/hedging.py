@@ -150,7 +150,7 @@ class Race(Generic[T]):
         if taken is None:
             return
         flight.hedged, flight.retries_here = True, 0  # the copy is the last one that was asked
-        flight.decisions.append(decision)
+        flight.decisions += (decision,)
         seat = Seat(*taken)
         wiring.dispatcher.tell(HedgeSent(flight, seat.candidate, seat.permit.attempt, after_s))
         self.nursery.start_soon(self._second, seat, name=f"second copy of {flight.id}")
@@ -181,9 +181,9 @@ class Race(Generic[T]):
             return
         attempts, settled = flight.attempts, seat.permit.attempt not in wiring.flights.permits
         if settled and attempts[-1].endpoint != seat.candidate.name:  # the loser settled last
-            attempts[-2:] = reversed(attempts[-2:])
-        flight.tried.remove(seat.candidate)
-        flight.tried.append(seat.candidate)  # if its stream breaks off, it is the last one asked
+            flight.attempts = (*attempts[:-2], attempts[-1], attempts[-2])
+        others = (each for each in flight.tried if each is not seat.candidate)
+        flight.tried = (*others, seat.candidate)  # if its stream breaks off, it was asked last
         if wiring.trace.on:
             wiring.trace.emit(
                 HedgeWon(

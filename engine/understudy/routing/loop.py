@@ -171,7 +171,7 @@ def _seat(
         if isinstance(answer, Permit):
             wiring.flights.permits[number] = answer
             if candidate not in flight.tried:
-                flight.tried.append(candidate)
+                flight.tried += (candidate,)
             if flight.ticket:
                 wiring.dispatcher.tell(Left(flight))
                 flight.ticket = 0
@@ -245,7 +245,7 @@ def _note_refusal(
     refusal: Refusal,
     now: float,
 ) -> None:
-    decision.left_out[candidate.name] = refusal.why
+    decision.leave_out({candidate.name: refusal.why})
     if refusal.why is NO_SLOT:
         decision.can_wait, decision.wait_until = True, math.inf
     elif refusal.retry_at is not None and refusal.retry_at < math.inf:

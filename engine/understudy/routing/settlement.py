@@ -93,7 +93,7 @@ def _settle_success(
     if wiring.purse is not None:
         wiring.purse.settle(permit.attempt, None if usage.estimated else _micro_usd(cost))
     started = permit.taken_at
-    flight.attempts.append(
+    flight.attempts += (
         Attempt(
             spec.provider,
             spec.model,
@@ -102,7 +102,7 @@ def _settle_success(
             elapsed_s=now - started,
             wait_s=flight.wait_s,
             cost_usd=cost,
-        )
+        ),
     )
     if wiring.trace.fine:
         wiring.trace.emit_fine(_ended(wiring, flight, candidate, permit))
@@ -133,7 +133,7 @@ def _settle_failure(
         ),
         _RESULTS,
     )
-    flight.attempts.append(
+    flight.attempts += (
         Attempt(
             candidate.spec.provider,
             candidate.spec.model,
@@ -145,7 +145,7 @@ def _settle_failure(
             elapsed_s=elapsed_s,
             wait_s=flight.wait_s,
             cost_usd=_failed_usd(flight, candidate, permit, kind, pace),
-        )
+        ),
     )
     if wiring.purse is not None:
         usd = flight.attempts[-1].cost_usd

@@ -309,7 +309,7 @@ class ChatStream:
             if own is not None and not each.spec.degraded:
                 able = True
             elif each not in flight.tried:
-                flight.tried.insert(0, each)
+                flight.tried = (each, *flight.tried)
         if not able:
             raise self._broken(error, "it is too long to go on with") from error
 

@@ -58,7 +58,7 @@ class Desk:
     ) -> Step:
         """What follows when `candidate`, just asked, failed like this."""
         if candidate not in flight.tried:
-            flight.tried.append(candidate)
+            flight.tried += (candidate,)
         failure = Failure(error=error, retry_after_s=hint_s, **facts)
         step: Step = self.ref.ask_now(Failed(flight, candidate, failure))
         return step

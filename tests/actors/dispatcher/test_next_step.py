@@ -57,7 +57,7 @@ def check_flights(module: ModuleType) -> None:
         for error, hint_s, lasted_s in failures:
             now_s += lasted_s
             world.advance_to(now_s)
-            going.attempts.append(Attempt(candidate.spec.provider, "m", "failed"))
+            going.attempts += (Attempt(candidate.spec.provider, "m", "failed"),)
             step = desk.fail(going, candidate, error, hint_s)
             if step.move is Move.END:
                 others = [c for c in desk.tier if c not in asked]
@@ -207,7 +207,7 @@ def test_without_fallback_only_the_first_choice_is_asked() -> None:
 def test_the_cap_on_attempts_counts_all_providers_together() -> None:
     desk, going = Desk(many(5)), flight(max_attempts=2)
     desk.rank(going)
-    going.attempts += [Attempt("p0", "m", "failed"), Attempt("p1", "m", "failed")]
+    going.attempts += (Attempt("p0", "m", "failed"), Attempt("p1", "m", "failed"))
     assert "cap of 2" in desk.fail(going, desk.tier[1], SERVER).why
 
 
