@@ -13,6 +13,7 @@ from understudy.adapters.base import (
     Target,
     WireAdapter,
 )
+from understudy.cache.shelf import CacheStats
 from understudy.choice import Choice, Fallback
 from understudy.config import Config, ProviderConfig
 from understudy.engine import Engine
@@ -42,6 +43,7 @@ from understudy_actors.domain.errors import (
     MalformedResponse,
     ModelNotFound,
     NoCandidate,
+    NotCached,
     OverBudget,
     Overloaded,
     OverMaxCost,
@@ -57,6 +59,7 @@ from understudy_actors.domain.errors import (
 )
 from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import (
+    Caching,
     Complexity,
     ImagePart,
     Message,
@@ -78,16 +81,16 @@ from understudy_actors.domain.result import (
 __all__ = [
     # opening and asking
     "open_engine", "Engine", "Request", "Message", "TextPart", "ImagePart", "Tool", "ToolCall",
-    "Complexity",
+    "Complexity", "Caching",
     # what comes back
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
-    "BudgetStanding",
+    "BudgetStanding", "CacheStats",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",
     # what can go wrong
     "UnderstudyError", "ConfigError", "InvalidRequest", "NoCandidate", "OverMaxCost",
-    "OverBudget", "AllAttemptsFailed", "StreamBroken", "Overloaded", "ShuttingDown",
+    "OverBudget", "NotCached", "AllAttemptsFailed", "StreamBroken", "Overloaded", "ShuttingDown",
     "StoreFailed", "ProviderError",
     "AuthenticationFailed", "PermissionDenied", "CreditExhausted", "RateLimited",
     "ProviderOverloaded", "ContextTooLong", "ContentRefused", "ModelNotFound", "BadRequest",

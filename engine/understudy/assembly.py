@@ -12,6 +12,8 @@ import attrs
 from understudy.adapters.base import Adapter, StreamingAdapter, Target, WireAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.registry import BUILT_IN as WIRES, Registry
+from understudy.cache.cache import Cache
+from understudy.caching import cache_of
 from understudy.config import (
     KINDS,
     Config,
@@ -79,6 +81,7 @@ class Parts:
     targets: dict[str, Target]
     wiring: Wiring
     records: Records
+    cache: Cache | None = None
     streams: WeakSet[EventStream] = attrs.Factory(WeakSet)
 
 
@@ -97,8 +100,7 @@ def assemble(
     Raises:
         ConfigError: The configuration cannot run, or a key cannot be read.
     """
-    known = {**BUILT_IN, **strategies}
-    kinds = known_kinds(registry)
+    known, kinds = {**BUILT_IN, **strategies}, known_kinds(registry)
     check(config, strategies=known, kinds=kinds)
     candidates = _candidates(config, kinds)
     adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
@@ -141,6 +143,7 @@ def assemble(
         targets=targets,
         wiring=wiring,
         records=Records(KEPT_MAX if config.monitoring else 0),
+        cache=cache_of(config, candidates, ports.clock, trace),
     )
 
 

@@ -10,6 +10,7 @@ import trio
 
 from understudy.adapters.base import Reply
 from understudy.assembly import Parts
+from understudy.cache.shelf import CacheStats
 from understudy.choice import Choice, Fallback, choice_of
 from understudy.controls import Controls, error_class
 from understudy.inspection import TestReport, check_all, try_out
@@ -48,8 +49,15 @@ class Engine:
         operations = frozenset((*BUILT_IN, *offered))
         strategies = set(parts.settings.strategies)
         self._controls = Controls(parts, operations, strategies)
+        self._cache = parts.cache
         self._desk = Desk(
-            parts.wiring, parts.config, parts.ports, parts.records, operations, strategies
+            parts.wiring,
+            parts.config,
+            parts.ports,
+            parts.records,
+            operations,
+            strategies,
+            parts.cache,
         )
         self._collapser = Collapser(parts.wiring, self._desk, nursery)
         self._collapse = parts.config.collapse
@@ -66,11 +74,18 @@ class Engine:
             ProviderError: One failed in a way that asking others cannot help.
             Overloaded, ShuttingDown: It was not accepted.
         """
-        if self._collapse or getattr(request, "collapse", None):
-            key = key_of(request) if collapses(request, self._collapse) else None
+        flight = self._desk.accept(request)
+        if self._cache is not None or request.cache is not None:
+            result = self._desk.recall(flight)
+            if result is not None:
+                return result
+        if self._collapse or request.collapse or flight.key is not None:
+            # An answer that others may be given later may be shared now, at any temperature.
+            for_all = flight.key is not None and request.collapse is None
+            key = key_of(request) if for_all or collapses(request, self._collapse) else None
             if key is not None:
-                return await self._collapser.route(request, key)
-        return await self._desk.see_through(self._desk.accept(request), None)
+                return await self._collapser.route(flight, key)
+        return await self._desk.see_through(flight, None)
 
     def stream(self, request: Request) -> ChatStream:
         """Serve a chat request piece by piece: `async with engine.stream(request) as stream`.
@@ -181,6 +196,14 @@ class Engine:
         """Every budget in its current window; empty without any."""
         purse = self._wiring.purse
         return () if purse is None else tuple(map(budget_standing, purse.standing()))
+
+    def cache_stats(self) -> CacheStats | None:
+        """The response cache in numbers; None without one."""
+        return None if self._cache is None else self._cache.stats()
+
+    def clear_cache(self) -> int:
+        """Forget every answer that was kept; returns how many there were."""
+        return 0 if self._cache is None else self._cache.clear()
 
     def thaw(self, scope: str = "engine", name: str = "") -> None:
         """Lend again under the budgets of a scope that an attempt froze by costing too much.

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from understudy.assembly import Parts
+from understudy.cache.shelf import CacheStats
 from understudy.telemetry.containment import Fault
 from understudy_actors.dispatcher.messages import LookOver, Overview
 from understudy_actors.domain.candidate import Candidate
@@ -74,6 +75,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
         attempts: Attempts so far.
         providers: One entry for each endpoint.
         contained: Faults of code from outside, once for each kind.
+        cache: The response cache in numbers; None without one.
     """
 
     health: str
@@ -86,6 +88,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     attempts: int
     providers: tuple[ProviderHealth, ...]
     contained: tuple[Fault, ...]
+    cache: CacheStats | None = None
 
 
 def health_of(parts: Parts) -> list[ProviderHealth]:
@@ -123,6 +126,7 @@ def status_of(parts: Parts) -> StatusReport:
         attempts=flights.attempts,
         providers=tuple(health),
         contained=tuple(parts.contained.faults()),
+        cache=None if parts.cache is None else parts.cache.stats(),
     )
 
 

@@ -279,8 +279,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "desk",
         "configured content hides a price too high",
-        " or isinstance(error, OverMaxCost)",
-        "",
+        "None if isinstance(error, OverMaxCost) else self.stand_in(flight)",
+        "self.stand_in(flight)",
         choosing.test_configured_content_does_not_hide_that_the_price_was_too_high,
     ),
     (

@@ -71,6 +71,7 @@ class Flight(Struct, eq=False, gc=False):
         hedge: May a second copy of it be sent? None (streams only): as each endpoint says.
         hedged: Was one?
         answered: One of two copies has answered: the other one is called off.
+        key: Under what its answer is kept in the response cache; None: it is not.
         outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
@@ -96,3 +97,4 @@ class Flight(Struct, eq=False, gc=False):
     hedge: bool | None = False
     hedged: bool = False
     answered: bool = False
+    key: bytes | None = None

@@ -4,7 +4,9 @@ UnderstudyError
 ├── ConfigError              the configuration cannot run: fix the key it names
 ├── InvalidRequest           the request cannot be served by anybody: fix the request
 ├── NoCandidate              nobody may be asked right now: see `.reasons` and `.retry_at`
-│   └── OverMaxCost          only because all are dearer than `max_cost_usd`
+│   ├── OverMaxCost          only because all are dearer than `max_cost_usd`
+│   ├── OverBudget           only because budgets have not enough left
+│   └── NotCached            it wanted an answer out of the cache, and there is none
 ├── AllAttemptsFailed        providers were asked and failed: see `.attempts`
 ├── StreamBroken             an answer broke off after a part of it was delivered
 ├── Overloaded               refused before anything was spent: shed, or retry later
@@ -78,6 +80,13 @@ class OverBudget(NoCandidate):
     """The budgets have not enough left for any provider that could serve; nothing was called.
 
     `retry_at` is when the first of them starts anew.
+    """
+
+
+class NotCached(NoCandidate):
+    """The request was to be answered out of the response cache only, and there is no answer in it.
+
+    Nothing was called.
     """
 
 

@@ -31,7 +31,10 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):
-    """A request ended, once. `status` is `ok`, `degraded`, `cancelled` or an error's name."""
+    """A request ended, once. `status` is `ok`, `degraded`, `cancelled` or an error's name.
+
+    `cached`: its answer had been given before, by `provider` and `model`.
+    """
 
     request: str
     status: str
@@ -41,6 +44,7 @@ class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):
     elapsed_s: float = 0.0
     cost_usd: float | None = None
     retry_at: float | None = None
+    cached: bool = False
 
 
 class RequestRefused(Event, frozen=True, kw_only=True, tag="req.refused"):

@@ -21,6 +21,15 @@ class Complexity(enum.StrEnum):
     COMPLEX = "complex"  # best quality first
 
 
+class Caching(enum.StrEnum):
+    """What the response cache may do for one request."""
+
+    USE = "use"  # answer from it if it can, and keep the answer otherwise
+    BYPASS = "bypass"  # neither
+    REFRESH = "refresh"  # ask anew, and keep the answer in place of the older one
+    ONLY = "only"  # answer from it, or not at all: nobody is asked
+
+
 class TextPart(Struct, frozen=True, tag="text"):
     """A piece of text inside a message."""
 
@@ -131,6 +140,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         hedge: Whether a second copy may be sent while the first is silent; None is as configured.
         collapse: Whether it shares one call with identical requests under way; None is as
             configured, which is for answers that are the same each time.
+        cache: What the response cache may do: `use`, `bypass`, `refresh` or `only`; None is as
+            configured for the operation. Without a cache, all but `only` mean nothing.
         output_tokens: The caller's estimate of the answer's length, for cost and latency.
         user: Whom to account it to.
         team: Whose team that is, for budgets.
@@ -157,6 +168,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fallback: bool = True
     hedge: bool | None = None
     collapse: bool | None = None
+    cache: str | None = None
     output_tokens: int | None = None
     user: str | None = None
     team: str | None = None

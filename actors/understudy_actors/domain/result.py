@@ -101,7 +101,11 @@ class Result(Struct, frozen=True, kw_only=True):
         provider, model: Who answered.
         attempts: Every attempt in order, the successful one last.
         request_id: Ties together every log line of the request.
-        degraded: True if a fallback answered: a `local` provider or configured fallback content.
+        degraded: True if a fallback answered: a `local` provider, an old answer out of the cache,
+            or configured fallback content.
+        cached: The answer was given before, to a request for the same; `usage`, `provider` and
+            `model` are those of that time. With `degraded`: since nobody else could answer.
+        age_s: So long ago, in seconds.
     """
 
     output: Output
@@ -113,6 +117,8 @@ class Result(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     attempts: tuple[Attempt, ...] = ()
     degraded: bool = False
+    cached: bool = False
+    age_s: float = 0.0
 
     @property
     def text(self) -> str:

@@ -127,12 +127,13 @@ def _fits(asked: ChatInput, text: str) -> bool:
 
 
 def _key(request: Request) -> bytes | None:
-    """What makes two requests the same: operation, user and input; None if that has no JSON form.
+    """What makes two requests the same: who asks, for what; None if that has no JSON form.
 
-    The user is part of it, so that nobody is given what another one was answered.
+    Tenant and user are part of it, so that nobody is given what another one was answered.
     """
+    asks = (request.operation, request.tenant, request.user, request.model, request.input)
     try:
-        parts = msgspec.json.encode((request.operation, request.user, request.model, request.input))
+        parts = msgspec.json.encode(asks)
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None
     return blake2b(parts, digest_size=16).digest()

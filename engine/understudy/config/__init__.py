@@ -6,6 +6,7 @@ specs = endpoints(config, lookup=prices.lookup)
 """
 
 from understudy.config.breaker import BreakerConfig, breaker_policy
+from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.checks import check, problems
 from understudy.config.discovery import discover
 from understudy.config.environment import VARIABLES, Variable, settings
@@ -57,7 +58,8 @@ __all__ = [
     "Config", "OperationConfig", "ProviderConfig", "ModelConfig", "PriceConfig", "QuotaConfig",
     "KeySource", "HeaderSource", "BreakerConfig", "RetryConfig", "ProviderRetryConfig",
     "StreamConfig", "StreamHedgeConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig",
-    "HoldConfig", "HealthCheckConfig", "LogConfig", "ComplexityConfig", "StoreConfig",
+    "CacheConfig", "OperationCacheConfig", "HoldConfig", "HealthCheckConfig", "LogConfig",
+    "ComplexityConfig", "StoreConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve

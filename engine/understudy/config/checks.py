@@ -12,6 +12,7 @@ from understudy.config.schema import Config
 from understudy.zones import IanaZone, UnknownZone
 from understudy_actors.dispatcher.select import serves
 from understudy_actors.domain.errors import ConfigError
+from understudy_actors.domain.operation import BUILT_IN
 from understudy_actors.ledger.account import EACH
 
 
@@ -40,7 +41,20 @@ def problems(config: Config, *, strategies: Collection[str], kinds: Kinds = KIND
         *_providers(config, kinds),
         *_references(config, kinds),
         *_budgets(config, kinds),
+        *_cached(config, kinds),
     ]
+
+
+def _cached(config: Config, kinds: Kinds) -> Iterator[BadKey]:
+    """An operation that nobody has heard of is a slip of the pen."""
+    known = {*BUILT_IN, *config.operations}
+    for name, provider in config.providers.items():
+        for model in models_of(name, provider, kinds):
+            known.update(declared_operations(provider, model) or ())
+    for place, each in enumerate(config.cache.operations):
+        if each not in known:
+            fault = bad_value(each, f"one of {', '.join(sorted(known))}", known)
+            yield _at(fault.under(place), "cache", "operations")
 
 
 def _budgets(config: Config, kinds: Kinds) -> Iterator[BadKey]:

@@ -9,6 +9,7 @@ from msgspec import field
 from msgspec.structs import force_setattr, replace
 
 from understudy.config.breaker import BreakerConfig
+from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.faults import BadKey
 from understudy.config.kinds import FUNCTION, KINDS
 from understudy.config.money import SpendingConfig, SpendingMode
@@ -34,6 +35,7 @@ class OperationConfig(Section, frozen=True, kw_only=True):
         chain: The only endpoints that serve it, in order: provider/model, or a provider for all
             of its models. Left out, everybody who can.
         degraded: The text to answer when all fail; wins over the section `degraded`.
+        cache: Whether and for how long its answers are kept; wins over the section `cache`.
         hedge: Whether its requests are hedged; wins over the section `hedge`, and over
             `stream.hedge`.
     """
@@ -43,6 +45,7 @@ class OperationConfig(Section, frozen=True, kw_only=True):
     strategy: str | None = None
     chain: tuple[ModelName, ...] | None = None
     degraded: Text | None = None
+    cache: OperationCacheConfig | None = None
     hedge: bool | None = None
 
 
@@ -61,6 +64,8 @@ class Config(Section, frozen=True, kw_only=True):
         stream: Silence within streams.
         collapse: True lets identical requests under way share one call, if their answer is the same
             each time: embeddings, and chats at temperature 0.
+        cache: Answers that were given before, for requests that ask for the same; off unless
+            written.
         hedge: A second copy of a request whose first is silent; off unless written. Streams have
             rules of their own, in `stream`, and are hedged unless that is switched off.
         retry: Retries on the same provider.
@@ -92,6 +97,7 @@ class Config(Section, frozen=True, kw_only=True):
     waiting: WaitingConfig = WaitingConfig()
     stream: StreamConfig = StreamConfig()
     collapse: bool = False
+    cache: CacheConfig = CacheConfig(enabled=False)
     hedge: HedgeConfig = HedgeConfig(enabled=False)
     retry: RetryConfig = RetryConfig()
     budgets: tuple[SpendingConfig, ...] = ()

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from understudy.routing.desk import Desk
 from understudy.routing.endings import shutting_down
+from understudy.routing.loop import LATE_S
 from understudy.routing.wiring import Wiring
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_actors.domain.errors import AllAttemptsFailed, UnderstudyError
-from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import Result
 
 
@@ -58,25 +58,23 @@ class Collapser:
         self._nursery = nursery
         self._shared: dict[bytes, Shared] = {}
 
-    async def route(self, request: Request, key: bytes) -> Result:
-        """Serve a request by the call of all that are identical with it.
+    async def route(self, flight: Flight, key: bytes) -> Result:
+        """Serve an accepted request by the call of all that are identical with it.
 
         Raises:
             UnderstudyError: As `Engine.route`; `AllAttemptsFailed` if its deadline comes first.
         """
-        flight = self._desk.accept(request)
         shared = self._shared.get(key)
         if shared is None:
-            shared = self._begin(key, request, flight.id)
+            shared = self._begin(key, flight)
         self._join(shared, flight)
         status, result, retry_at = "cancelled", None, None
-        flights = self._wiring.flights
-        flights.running += 1
-        scope = trio.CancelScope(deadline=flight.deadline)
-        flights.scopes[scope] = None
+        self._wiring.flights.running += 1
         try:
-            with scope:
-                await shared.done.wait()
+            await self._wait(shared, flight.deadline)
+            if not shared.done.is_set() and shared.flight.deadline <= flight.deadline + LATE_S:
+                # It ends now as well, and knows better why, or what may stand in.
+                await self._wait(shared, flight.deadline + LATE_S)
             result = self._outcome(shared, flight)
             status = "degraded" if result.degraded else "ok"
             return result
@@ -87,16 +85,29 @@ class Collapser:
             status = type(error).__name__
             raise
         finally:
-            del flights.scopes[scope]
             self._leave(shared)
             flight.ended_at = self._wiring.clock.now()
             booked = replace(result, cost_usd=0.0) if result is not None else None
             self._desk.end(flight, status, booked, retry_at, shared.flight)
 
-    def _begin(self, key: bytes, request: Request, first: str) -> Shared:
+    async def _wait(self, shared: Shared, until: float) -> None:
+        """Wait for its end, or until then, or until the engine closes."""
+        flights = self._wiring.flights
+        if flights.over:
+            return
+        scope = trio.CancelScope(deadline=until)
+        flights.scopes[scope] = None
+        try:
+            with scope:
+                await shared.done.wait()
+        finally:
+            del flights.scopes[scope]
+
+    def _begin(self, key: bytes, first: Flight) -> Shared:
         """Start the call that identical requests will share, as a request of its own."""
-        flight = self._desk.accept(replace(request, id=None))
-        shared = self._shared[key] = Shared(key, flight, first)
+        flight = self._desk.accept(replace(first.request, id=None))
+        flight.key = first.key
+        shared = self._shared[key] = Shared(key, flight, first.id)
         self._nursery.start_soon(self._run, shared, name=f"shared call {flight.id}")
         return shared
 
@@ -150,6 +161,8 @@ class Collapser:
             raise shared.error
         if self._wiring.flights.over or shared.done.is_set():
             raise shutting_down()
+        if (stand_in := self._desk.stand_in(flight)) is not None:
+            return stand_in
         raise AllAttemptsFailed(
             f"the call that this request shares with others was not answered within "
             f"{elapsed_s:.2f} s, and its deadline has passed. Allow it more time.",

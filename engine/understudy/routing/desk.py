@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from msgspec.structs import replace
+
 from understudy.adapters.base import Reply
+from understudy.cache.cache import Cache
 from understudy.config import Config
 from understudy.ports import Ports
 from understudy.prices import estimate_tokens
 from understudy.routing.attempt import attempt
-from understudy.routing.endings import shutting_down
+from understudy.routing.endings import not_cached, shutting_down
 from understudy.routing.explain import Records
 from understudy.routing.loop import serve
 from understudy.routing.validate import validate
@@ -22,11 +25,12 @@ from understudy_actors.domain.errors import (
     AllAttemptsFailed,
     InvalidRequest,
     NoCandidate,
+    NotCached,
     OverMaxCost,
     UnderstudyError,
 )
 from understudy_actors.domain.events import RequestAccepted, RequestOutcome, RequestRefused
-from understudy_actors.domain.request import ChatInput, CustomInput, Request
+from understudy_actors.domain.request import Caching, ChatInput, CustomInput, Request
 from understudy_actors.domain.result import ChatOutput, Result, Usage
 
 OUTPUT_TOKENS: Final = 500
@@ -50,6 +54,7 @@ class Desk:
         records: Records,
         operations: Collection[str],
         strategies: Collection[str],
+        cache: Cache | None = None,
     ) -> None:
         self._wiring = wiring
         self._flights = wiring.flights
@@ -58,6 +63,7 @@ class Desk:
         self._ids = ports.ids
         self._config = config
         self._records = records
+        self._cache = cache
         self._operations = operations
         self._strategies = strategies
 
@@ -120,13 +126,13 @@ class Desk:
         status, result, retry_at = "cancelled", None, None
         try:
             reply, candidate = await serve(self._wiring, flight, attempt, call)
-            result = self.result(flight, reply, candidate)
+            result = self._settled(flight, self.result(flight, reply, candidate))
             status = "degraded" if result.degraded else "ok"
             return result
         except (NoCandidate, AllAttemptsFailed) as error:
             status, retry_at = type(error).__name__, error.retry_at
-            result = self.fallback_content(flight)
-            if result is None or isinstance(error, OverMaxCost):
+            result = None if isinstance(error, OverMaxCost) else self.stand_in(flight)
+            if result is None:
                 raise
             status = "degraded"
             return result
@@ -172,6 +178,7 @@ class Desk:
                     elapsed_s=now - flight.accepted_at,
                     cost_usd=result.cost_usd if result is not None else None,
                     retry_at=retry_at,
+                    cached=result is not None and result.cached,
                 )
             )
         self._records.keep(flight, status, provider, model, now, shared or flight)
@@ -195,8 +202,70 @@ class Desk:
             degraded=degraded,
         )
 
-    def fallback_content(self, flight: Flight) -> Result | None:
-        """The configured answer for when all fail, marked as degraded; None if there is none."""
+    def recall(self, flight: Flight) -> Result | None:
+        """The answer to an accepted request that was given before, if it may be given again.
+
+        This, or the error, is the request's outcome.
+
+        Raises:
+            NotCached: Nothing else may answer it, and there is none.
+        """
+        try:
+            result = self.find(flight)
+        except NotCached as error:
+            self._flights.running += 1
+            self.end(flight, type(error).__name__, None, None)
+            raise
+        if result is not None:
+            self._flights.running += 1
+            self.end(flight, "degraded" if result.degraded else "ok", result, None)
+        return result
+
+    def find(self, flight: Flight) -> Result | None:
+        """As `recall`, but the outcome is still to be told."""
+        cache, asked = self._cache, flight.request.cache
+        result = cache.look_up(flight) if cache is not None else None
+        if result is not None or asked != Caching.ONLY:
+            return result
+        if cache is None:
+            raise not_cached(flight, "the engine has none")
+        result = cache.stand_in(flight)
+        if result is None:
+            raise not_cached(flight, "none that may still serve")
+        return result
+
+    def keep(self, flight: Flight, result: Result) -> None:
+        """Keep the answer of a provider, if the request uses the cache."""
+        if flight.key is not None and self._cache is not None:
+            self._cache.keep(flight, result)
+
+    def stand_in(self, flight: Flight) -> Result | None:
+        """What is answered when all fail, marked as degraded; None if there is nothing.
+
+        That is the last answer to the same request, if the cache has one that may serve; else the
+        configured one.
+        """
+        return self._kept(flight) or self._fallback_content(flight)
+
+    def _settled(self, flight: Flight, result: Result) -> Result:
+        """What a provider answered is kept; what a stand-in did gives way to an older answer."""
+        if flight.key is None:
+            return result
+        if result.degraded:
+            return self._kept(flight) or result
+        self.keep(flight, result)
+        return result
+
+    def _kept(self, flight: Flight) -> Result | None:
+        """The last answer to the same request, with what was spent in vain on a new one."""
+        if flight.key is None or self._cache is None:
+            return None
+        kept = self._cache.stand_in(flight)
+        if kept is None or not flight.attempts:
+            return kept
+        return replace(kept, attempts=flight.attempts, cost_usd=_total_usd(flight))
+
+    def _fallback_content(self, flight: Flight) -> Result | None:
         text = self._config.degraded_text(flight.request.operation)
         if text is None or not isinstance(flight.request.input, ChatInput | CustomInput):
             return None

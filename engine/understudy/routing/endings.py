@@ -8,6 +8,7 @@ from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.domain.errors import (
     AllAttemptsFailed,
     NoCandidate,
+    NotCached,
     OverBudget,
     OverMaxCost,
     ProviderError,
@@ -45,6 +46,15 @@ def nobody(flight: Flight, decision: Decision, now: float, why: str | None = Non
         retry_at=decision.retry_at,
         retry_after_s=_after(decision.retry_at, now),
         reasons=reasons,
+        request_id=flight.id,
+    )
+
+
+def not_cached(flight: Flight, why: str) -> NotCached:
+    """The error when only the response cache may answer, and it cannot."""
+    return NotCached(
+        f"no answer to this request is in the cache ({why}), and it is to be answered from there "
+        'only. Send it with cache="use" to have it answered by a provider.',
         request_id=flight.id,
     )
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.request import (
     PRIORITY_MAX,
+    Caching,
     ChatInput,
     Complexity,
     CustomInput,
@@ -22,6 +23,7 @@ from understudy_actors.domain.request import (
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 TEMPERATURE_MAX: Final = 2.0
+CACHING: Final = tuple(str(each) for each in Caching)
 COMPLEXITIES: Final = frozenset(str(each) for each in Complexity)
 VALUE_CHARS_MAX: Final = 60
 """Of a wrong value this much is shown."""
@@ -59,6 +61,8 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
         raise _invalid("hedge", request.hedge, "True, False or None")
     if request.collapse is not None and not isinstance(request.collapse, bool):
         raise _invalid("collapse", request.collapse, "True, False or None")
+    if request.cache is not None and request.cache not in CACHING:
+        raise _invalid("cache", request.cache, f"one of {', '.join(Caching)}, or None")
     if request.priority != 0:
         _step("priority", request.priority, PRIORITY_MAX)
     body = request.input

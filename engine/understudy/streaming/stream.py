@@ -17,6 +17,7 @@ from understudy.routing.settlement import settle
 from understudy.routing.wiring import Call, Wiring
 from understudy.streaming.attempt import StreamAttempt, cannot_go_on
 from understudy.streaming.delivered import Delivered
+from understudy.streaming.replay import pieces
 from understudy.streaming.rescue import plan
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import Candidate
@@ -60,6 +61,7 @@ class ChatStream:
         self._delivered = Delivered()
         self._reading = False
         self._skipped = 0
+        self._kept: Result | None = None  # an answer that is there already: it is played
         self._result: Result | None = None
         self._error: Exception | None = None
         self._over = False
@@ -145,8 +147,11 @@ class ChatStream:
         if not isinstance(delta, UsageDelta):
             self._deliver(delta)
         attempt = self._attempt
-        if not self._ready and not self._over and attempt is not None and attempt.reply is not None:
-            self._finish(attempt)
+        if not self._ready and not self._over:
+            if self._kept is not None:
+                self._finish_replay(self._kept)
+            elif attempt is not None and attempt.reply is not None:
+                self._finish(attempt)
         return delta
 
     async def __aexit__(
@@ -215,6 +220,9 @@ class ChatStream:
     async def _advance(self, broken: Broken | None) -> None:
         flight = self._flight
         assert flight is not None
+        if broken is None and (kept := self._desk.find(flight)) is not None:
+            self._replay(kept)
+            return
         if self._attempt is not None:
             self._skipped += self._attempt.skipped
             self._attempt = None
@@ -227,12 +235,10 @@ class ChatStream:
         except (NoCandidate, AllAttemptsFailed) as error:
             if self._delivered:
                 raise self._broken(error) from error
-            stand_in = self._desk.fallback_content(flight)
-            if stand_in is None or isinstance(error, OverMaxCost):
+            stand_in = None if isinstance(error, OverMaxCost) else self._desk.stand_in(flight)
+            if stand_in is None:
                 raise
-            self._result = stand_in
-            self._ready.append(TextDelta(stand_in.text))
-            self._end("degraded")
+            self._replay(stand_in)
         except UnderstudyError as error:
             if self._delivered:
                 raise self._broken(error) from error
@@ -330,7 +336,18 @@ class ChatStream:
                 )
         self._delivered.add(delta)
 
+    def _replay(self, kept: Result) -> None:
+        self._kept = kept
+        self._ready.extend(pieces(kept))
+
     # Ending
+
+    def _finish_replay(self, kept: Result) -> None:
+        flight = self._flight
+        assert flight is not None
+        flight.ended_at = self._wiring.clock.now()
+        self._result = replace(kept, elapsed_s=flight.ended_at - flight.accepted_at)
+        self._end("degraded" if kept.degraded else "ok")
 
     def _finish(self, attempt: StreamAttempt) -> None:
         reply, flight = attempt.reply, self._flight
@@ -341,6 +358,8 @@ class ChatStream:
         if attempt.plan.how is not None and isinstance(output, ChatOutput):
             reply = Reply(replace(output, text=self.text), reply.usage, reply.provider_request_id)
         self._result = self._desk.result(flight, reply, attempt.candidate)
+        if attempt.plan.how is None:  # the work of one alone
+            self._desk.keep(flight, self._result)
         self._end("degraded" if self._result.degraded else "ok")
 
     def _finish_badly(self, error: BaseException, status: str | None = None) -> None:

@@ -63,7 +63,14 @@ async def test_it_repeats_the_last_good_answer_to_the_same_request(output: objec
 async def test_nobody_gets_what_another_user_was_answered() -> None:
     local = LocalAdapter(reply="none")
     local.remember(Request.chat("hi", user="anna"), ChatOutput("For Anna."))
-    for other in (Request.chat("hi"), Request.chat("hi", user="ben"), Request.chat("ho")):
+    local.remember(Request.chat("hi", tenant="acme"), ChatOutput("For Acme."))
+    for other in (
+        Request.chat("hi"),
+        Request.chat("hi", user="ben"),
+        Request.chat("ho"),
+        Request.chat("hi", tenant="anna"),
+        Request.chat("hi", tenant="acme", user="anna"),
+    ):
         assert (await output_of(local, other)) == ChatOutput("none")
 
 

@@ -86,7 +86,7 @@ def test_route_as_json_holds_every_field_of_result_and_attempts(local: str) -> N
     shown = document(result)
     assert set(shown) == {
         "text", "output", "provider", "model", "request_id", "elapsed_s", "cost_usd", "usage",
-        "attempts", "degraded", "explain",
+        "attempts", "degraded", "cached", "age_s", "explain",
     }  # fmt: skip
     assert shown["degraded"] is True
     assert set(shown["attempts"][0]) == {
