@@ -19,6 +19,7 @@ from understudy.config import Config, ProviderConfig
 from understudy.engine import Engine
 from understudy.inspection import TestReport
 from understudy.lifecycle import open_engine
+from understudy.models import RoutableModel
 from understudy.reports import ProviderHealth, StatusReport
 from understudy.routing.explain import Explanation
 from understudy.secret import Secret
@@ -85,7 +86,7 @@ __all__ = [
     # what comes back
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
-    "BudgetStanding", "CacheStats",
+    "BudgetStanding", "CacheStats", "RoutableModel",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",
     # what can go wrong

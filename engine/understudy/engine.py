@@ -15,6 +15,7 @@ from understudy.choice import Choice, Fallback, choice_of
 from understudy.controls import Controls, error_class
 from understudy.inspection import TestReport, check_all, try_out
 from understudy.listening import EventStream
+from understudy.models import RoutableModel, routable
 from understudy.reports import ProviderHealth, StatusReport, health_of, status_of
 from understudy.routing.collapse import Collapser
 from understudy.routing.desk import Desk
@@ -187,6 +188,10 @@ class Engine:
     def status(self) -> StatusReport:
         """The status document: overall health, counts, and every endpoint."""
         return status_of(self._parts)
+
+    def models(self) -> tuple[RoutableModel, ...]:
+        """Every name of a model that a request may ask for, and who serves it."""
+        return routable(each.spec for each in self._parts.candidates)
 
     def health(self) -> list[ProviderHealth]:
         """One entry for each endpoint, in configured order."""

@@ -79,7 +79,8 @@ class ChatInput(Struct, frozen=True, tag="chat", omit_defaults=True):
     """A conversation to continue.
 
     `max_tokens` bounds the answer; `json_schema` asks for an answer of that shape;
-    `tool_choice` is `auto`, `none`, `required` or a tool's name.
+    `tool_choice` is `auto`, `none`, `required` or a tool's name. `extra` holds fields that this
+    vocabulary has no word for, by the wire format (`openai`, `anthropic`) whose targets take them.
     """
 
     messages: tuple[Message, ...]
@@ -91,6 +92,7 @@ class ChatInput(Struct, frozen=True, tag="chat", omit_defaults=True):
     tools: tuple[Tool, ...] = ()
     tool_choice: str | None = None
     json_schema: dict[str, Any] | None = None
+    extra: dict[str, dict[str, Any]] | None = None
 
 
 class EmbeddingInput(Struct, frozen=True, tag="embedding", omit_defaults=True):

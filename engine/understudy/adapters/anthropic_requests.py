@@ -36,6 +36,7 @@ def messages_body(request: Request, asked: ChatInput, target: Target) -> dict[st
     """
     limit = answer_limit(asked.max_tokens, target.max_output_tokens)
     body: dict[str, Any] = {
+        **(asked.extra or {}).get("anthropic", {}),
         "model": target.model,
         "max_tokens": MAX_TOKENS_DEFAULT if limit is None else limit,
         "messages": _turns(asked.messages),

@@ -58,6 +58,7 @@ def chat_body(
         Unusable: (BAD_REQUEST) A message has a role that this format does not know.
     """
     body: dict[str, Any] = {
+        **(asked.extra or {}).get("openai", {}),
         "model": target.model,
         "messages": [_message(each) for each in asked.messages],
     }
