@@ -22,7 +22,7 @@ from understudy_actors.domain.request import ChatInput
 WIRES: list[Wire] = [
     OpenAIChat(), OpenAIEmbeddings(), OpenAIImages(), Responses(), AnthropicMessages()
 ]  # fmt: skip
-MINIMAL = {
+MINIMAL: dict[type, dict[str, Any]] = {
     OpenAIChat: {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
     OpenAIEmbeddings: {"model": "m", "input": "hi"},
     OpenAIImages: {"model": "m", "prompt": "a cat"},

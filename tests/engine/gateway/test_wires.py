@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.engine.adapters.wire import ANTHROPIC, OPENAI, WALL_S, target
+from tests.engine.adapters.wire import ANTHROPIC, OPENAI, WALL_S, WireAdapterUnderTest, target
 from tests.engine.gateway.answers import deltas_of, outputs, result, usages
 from understudy.gateway.asked import Asked, Wire
 from understudy.gateway.problem import Problem
@@ -20,7 +20,10 @@ from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import ChatOutput, Usage
 
-SPOKEN = {"openai": (OpenAIChat(), OPENAI), "anthropic": (AnthropicMessages(), ANTHROPIC)}
+SPOKEN: dict[str, tuple[Wire, WireAdapterUnderTest]] = {
+    "openai": (OpenAIChat(), OPENAI),
+    "anthropic": (AnthropicMessages(), ANTHROPIC),
+}
 BOTH = pytest.mark.parametrize("name", SPOKEN)
 REQUEST = Request.chat("hi", max_tokens=99)
 PROBLEM = Problem(status=502, message="all 2 attempts failed", code="all_providers_failed")
