@@ -33,9 +33,12 @@ from understudy.listening import EventStream
 from understudy.ports import Ports
 from understudy.prices import lookup
 from understudy.routing.calls import in_process, over_wire
+from understudy.routing.durable import durable_of
 from understudy.routing.explain import KEPT_MAX, Records
 from understudy.routing.wiring import Call, Flights, Wiring
 from understudy.spending import purse_of
+from understudy.store.keeping import Keeping, keep
+from understudy.store.port import Store
 from understudy.streaming.channel import Opener, over_wire as streams_over_wire, whole
 from understudy.telemetry.containment import Containment
 from understudy.transport.http import Transport
@@ -44,6 +47,8 @@ from understudy_actors.dispatcher.messages import GateChanged
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies import BUILT_IN, Strategy
 from understudy_actors.domain.candidate import Candidate
+from understudy_actors.keeper.batch import Saved
+from understudy_actors.provider.account import ProviderSnapshot
 from understudy_actors.provider.actor import ProviderActor
 from understudy_actors.provider.health import Health
 from understudy_actors.provider.settings import ProviderSettings
@@ -82,6 +87,7 @@ class Parts:
     wiring: Wiring
     records: Records
     cache: Cache | None = None
+    keeping: Keeping | None = None
     streams: WeakSet[EventStream] = attrs.Factory(WeakSet)
 
 
@@ -94,11 +100,13 @@ def assemble(
     strategies: Mapping[str, StrategyMaker],
     registry: Registry,
     escalate: Callable[[Ref, Exception], None],
+    kept: tuple[Store, Saved] | None = None,
 ) -> Parts:
-    """Build every part from a configuration.
+    """Build every part from a configuration, and from what an earlier process `kept`.
 
     Raises:
         ConfigError: The configuration cannot run, or a key cannot be read.
+        StoreFailed: What was kept cannot be read.
     """
     known, kinds = {**BUILT_IN, **strategies}, known_kinds(registry)
     check(config, strategies=known, kinds=kinds)
@@ -111,8 +119,11 @@ def assemble(
     system = _system(ports, wheel, trace, contained)
     supervisor = Supervisor(system, escalate=escalate)
     settings, flights = dispatcher_settings(config, known, kinds), Flights()
-    purse = purse_of(config, supervisor, ports.clock)
-    providers, dispatcher = _actors(supervisor, config, settings, candidates, flights, contained)
+    keeping = keep(config, kept, supervisor, system, ports.clock)
+    purse = purse_of(config, supervisor, ports.clock, keeping)
+    providers, dispatcher = _actors(
+        supervisor, config, settings, candidates, flights, contained, keeping
+    )
     wiring = Wiring(
         clock=ports.clock,
         trace=trace,
@@ -126,6 +137,7 @@ def assemble(
         hedge=settings.hedge,
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
         purse=purse,
+        durable=durable_of(keeping, purse, ports.clock),
     )
     return Parts(
         config=config,
@@ -144,6 +156,7 @@ def assemble(
         wiring=wiring,
         records=Records(KEPT_MAX if config.monitoring else 0),
         cache=cache_of(config, candidates, ports.clock, trace),
+        keeping=keeping,
     )
 
 
@@ -164,13 +177,15 @@ def _actors(
     candidates: tuple[Candidate, ...],
     flights: Flights,
     contained: Containment,
+    keeping: Keeping | None,
 ) -> tuple[dict[str, Ref], Ref]:
     """Start the provider actors, then the dispatcher, which depends on them."""
     gate = _Gate()
-    providers = {
-        name: supervisor.spawn(_provider(name, config, candidates, flights, gate))
-        for name in config.providers
-    }
+    providers: dict[str, Ref] = {}
+    for name in config.providers:
+        known = None if keeping is None else keeping.provider(name)
+        spec = _provider(name, config, candidates, flights, gate, known)
+        providers[name] = supervisor.spawn(spec)
     gate.dispatcher = supervisor.spawn(_dispatcher(settings, candidates, contained))
     return providers, gate.dispatcher
 
@@ -192,6 +207,7 @@ def _provider(
     candidates: tuple[Candidate, ...],
     flights: Flights,
     gate: Callable[[Candidate], None],
+    known: ProviderSnapshot | None,
 ) -> ChildSpec:
     provider = config.providers[name]
     settings = ProviderSettings(
@@ -209,8 +225,9 @@ def _provider(
     own = tuple(c for c in candidates if c.spec.provider == name)
 
     def start(begin: Start) -> ProviderActor:
+        snapshot = begin.snapshot if begin.incarnation > 1 else known
         return ProviderActor(
-            begin.context, settings, own, flights.permits, gate, begin.snapshot, begin.poison
+            begin.context, settings, own, flights.permits, gate, snapshot, begin.poison
         )
 
     return ChildSpec(f"provider/{name}", start, max_restarts=5, period_s=30.0)

@@ -16,6 +16,8 @@ from understudy.config import Config, discover, find
 from understudy.engine import Engine
 from understudy.inspection import keep_checking
 from understudy.ports import Ports
+from understudy.store.opening import store_of
+from understudy.store.port import Store
 from understudy.telemetry.log import log_to_stderr
 from understudy.transport.factory import default_transport, list_models
 from understudy.transport.http import Transport
@@ -40,11 +42,13 @@ class open_engine:
         registry: Kinds of adapters, if there are more than the built-in ones.
         ports: Clock, ids and randomness, for simulations.
         transport: What moves bytes, for simulations.
+        store: What keeps batches in place of the section `store`'s database, for simulations.
         environ: Where keys and settings are read from.
         drain_s: How long a closing engine waits for requests under way, in seconds.
 
     Raises:
         ConfigError: On entering: the configuration cannot run.
+        StoreFailed: On entering: the store cannot be opened or read, or another process has it.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class open_engine:
         registry: Registry | None = None,
         ports: Ports | None = None,
         transport: Transport | None = None,
+        store: Store | None = None,
         environ: Mapping[str, str] | None = None,
         drain_s: float = DRAIN_S,
     ) -> None:
@@ -65,6 +70,7 @@ class open_engine:
         self._registry = registry or Registry()
         self._ports = ports
         self._transport = transport
+        self._store = store
         self._environ = environ if environ is not None else os.environ
         self._drain_s = drain_s
         self._failure: Exception | None = None
@@ -80,20 +86,29 @@ class open_engine:
             functions=self._functions,
             strategies={*BUILT_IN, *self._strategies},
         )
+        store: Store | None = None
         try:
             if config is None:
                 config = await discover(self._environ, list_models(transport))
+            ports = self._ports or Ports()
+            kept = None
+            if config.store is not None:
+                store = self._store or store_of(config.store, self._environ, ports.clock)
+                kept = store, await store.load()
             parts = self._parts = assemble(
                 config,
-                ports=self._ports or Ports(),
+                ports=ports,
                 transport=transport,
                 environ=self._environ,
                 strategies=self._strategies,
                 registry=self._registry,
                 escalate=self._escalate,
+                kept=kept,
             )
         except BaseException:
             with trio.CancelScope(shield=True):
+                if store is not None:
+                    await store.close()
                 await transport.aclose()
             raise
         if config.monitoring:
@@ -101,6 +116,9 @@ class open_engine:
         self._nursery_manager = trio.open_nursery()
         nursery = self._nursery = await self._nursery_manager.__aenter__()
         nursery.start_soon(parts.wheel.run, parts.ports.clock, name="understudy timers")
+        if parts.keeping is not None:
+            parts.keeping.tell_opened(parts.trace)
+            nursery.start_soon(parts.keeping.writer.run, name="understudy store")
         for name, provider in config.providers.items():
             if config.monitoring and provider.health_check is not None and provider.enabled:
                 nursery.start_soon(
@@ -142,8 +160,12 @@ async def close(parts: Parts, drain_s: float) -> None:
     for scope in list(flights.scopes):
         scope.cancel()
     await _idle(parts, LAST_WORD_S)
+    if parts.keeping is not None:
+        await parts.keeping.writer.finish()
     parts.system.stop()
     await _idle(parts, LAST_WORD_S)
+    if parts.keeping is not None:
+        await parts.keeping.store.close()
     await parts.transport.aclose()
     for stream in list(parts.streams):
         stream.close()

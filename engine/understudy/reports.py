@@ -63,6 +63,28 @@ class ProviderHealth(Struct, frozen=True, kw_only=True):
         return f"{self.provider}/{self.model}"
 
 
+class StoreStanding(Struct, frozen=True, kw_only=True):
+    """How the store is doing.
+
+    Attributes:
+        place: Where it is, without its secrets.
+        durability: `batched` or `strict`.
+        failing: Why it cannot be written; None if it can.
+        failing_for_s: Since how many seconds.
+        behind_s: What happened within so many seconds may not be written yet.
+        batches: Written by this process.
+        lost_entries: Entries of the journal that were given up, since it was out of reach too long.
+    """
+
+    place: str
+    durability: str
+    failing: str | None
+    failing_for_s: float | None
+    behind_s: float
+    batches: int
+    lost_entries: int
+
+
 class StatusReport(Struct, frozen=True, kw_only=True):
     """The status document.
 
@@ -76,6 +98,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
         providers: One entry for each endpoint.
         contained: Faults of code from outside, once for each kind.
         cache: The response cache in numbers; None without one.
+        store: How the store is doing; None without one.
     """
 
     health: str
@@ -89,6 +112,26 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     providers: tuple[ProviderHealth, ...]
     contained: tuple[Fault, ...]
     cache: CacheStats | None = None
+    store: StoreStanding | None = None
+
+
+def store_of(parts: Parts) -> StoreStanding | None:
+    """How the store is doing."""
+    keeping = parts.keeping
+    if keeping is None:
+        return None
+    now, outbox, desk = parts.ports.clock.now(), keeping.outbox, keeping.desk
+    since = outbox.failing_since
+    oldest = outbox.gathered_at if outbox.batch is not None else keeping.writer.stirred_at
+    return StoreStanding(
+        place=keeping.place,
+        durability=desk.durability,
+        failing=outbox.failing,
+        failing_for_s=None if since is None else now - since,
+        behind_s=0.0 if oldest is None else now - oldest,
+        batches=outbox.batches,
+        lost_entries=outbox.lost_entries,
+    )
 
 
 def health_of(parts: Parts) -> list[ProviderHealth]:
@@ -127,6 +170,7 @@ def status_of(parts: Parts) -> StatusReport:
         providers=tuple(health),
         contained=tuple(parts.contained.faults()),
         cache=None if parts.cache is None else parts.cache.stats(),
+        store=store_of(parts),
     )
 
 

@@ -8,9 +8,10 @@ from msgspec import Struct
 
 from understudy.config import Config
 from understudy.routing.purse import Purse
+from understudy.store.keeping import Keeping
 from understudy.zones import IanaZone
-from understudy_actors.ledger.account import Limit
 from understudy_actors.ledger.actor import LedgerActor
+from understudy_actors.ledger.books import Keeping as Noted
 from understudy_actors.ledger.money import Ledger, Standing
 from understudy_actors.runtime.actor import ChildSpec, Start
 from understudy_actors.runtime.ports import Clock
@@ -49,19 +50,34 @@ class BudgetStanding(Struct, frozen=True, kw_only=True):
     frozen: bool
 
 
-def purse_of(config: Config, supervisor: Supervisor, clock: Clock) -> Purse | None:
-    """Start the ledger if there are budgets, and make the purse that borrows from it."""
+def purse_of(
+    config: Config, supervisor: Supervisor, clock: Clock, keeping: Keeping | None = None
+) -> Purse | None:
+    """Start the ledger if there are budgets, and make the purse that borrows from it.
+
+    `keeping` is where its books are kept, if they are.
+
+    Raises:
+        StoreFailed: What was spent before cannot be read.
+    """
     limits = [each.limit() for each in config.budgets]
     if not limits:
         return None
-    ledger = supervisor.spawn(_ledger(limits, IanaZone(config.time_zone)))
+    books = Ledger(limits, IanaZone(config.time_zone))
+    desk = None
+    if keeping is not None:
+        noted = Noted(keeping.desk.stirred)
+        keeping.unknown_micro_usd = books.keep(noted, keeping.books(), clock.wall())
+        desk = keeping.desk if keeping.config.durability == "strict" else None
+    ledger = supervisor.spawn(_ledger(books))
+    if keeping is not None:
+        keeping.money.ledger = ledger
     strict = config.budget_mode == "strict"
-    return Purse(ledger, clock, {each.scope.kind for each in limits}, strict=strict)
+    return Purse(ledger, clock, {each.scope.kind for each in limits}, strict=strict, desk=desk)
 
 
-def _ledger(limits: list[Limit], zone: IanaZone) -> ChildSpec:
+def _ledger(books: Ledger) -> ChildSpec:
     def start(begin: Start) -> LedgerActor:
-        books = begin.snapshot if begin.snapshot is not None else Ledger(limits, zone)
         return LedgerActor(begin.context, books, begin.poison)
 
     return ChildSpec("ledger", start, max_restarts=5, period_s=30.0)

@@ -60,6 +60,10 @@ class Desk:
     stir: Callable[[], None] = lambda: None
     hurry: Callable[[], None] = lambda: None
 
+    def stirred(self) -> None:
+        """Something changed that is to be kept."""
+        self.stir()
+
 
 class Keeper:
     """Gathers batches, and answers those who wait for them."""
@@ -91,7 +95,7 @@ class Keeper:
         outbox = self._outbox
         anew = outbox.batch is None
         batch = outbox.gather(self._sources, self._context.now(), self._context.wall())
-        if anew:
+        if anew and outbox.whole:
             self._riding, self._asked = self._asked, []
             if batch is None:
                 self._answer()

@@ -37,11 +37,19 @@ class Changes:
     journal: list[tuple[float, str, Any]] = attrs.Factory(list)
 
 
+class Unready(Exception):
+    """An owner of state is down for a moment, and will stir when it can be asked again."""
+
+
 class Source(Protocol):
     """An owner of state that must be kept."""
 
     def gather(self, wall: float) -> Changes | None:
-        """Take what changed since the last time, at `wall` (Unix seconds); None: nothing did."""
+        """Take what changed since the last time, at `wall` (Unix seconds); None: nothing did.
+
+        Raises:
+            Unready: It cannot tell now.
+        """
         ...
 
     def kept(self) -> None:
@@ -61,6 +69,7 @@ class Outbox:
         failing: Why the store cannot be written; None if it can.
         failing_since: Since when, on the engine's clock.
         kept_at: Until when all that happened is kept, on the engine's clock; None before the first.
+        whole: All owners of state could be asked when the newest batch was put together.
         batches: Written by this process.
         lost_entries: Given up, since the store was out of reach for too long.
     """
@@ -72,6 +81,7 @@ class Outbox:
     failing: str | None = None
     failing_since: float | None = None
     kept_at: float | None = None
+    whole: bool = True
     batches: int = 0
     lost_entries: int = 0
     journal_max: int = JOURNAL_MAX
@@ -82,8 +92,12 @@ class Outbox:
         if self.batch is not None:
             return self.batch
         states: dict[str, Any] = {}
+        self.whole = True
         for each in sources:
-            changes = each.gather(wall)
+            try:
+                changes = each.gather(wall)
+            except Unready:
+                self.whole, changes = False, None
             if changes is not None:
                 states.update(changes.states)
                 self._journal.extend(changes.journal)

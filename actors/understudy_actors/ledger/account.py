@@ -68,7 +68,9 @@ class Alert(Struct, frozen=True):
 class Window(Struct):
     """What happened in one window: micro-USD spent and reserved, and how many charges there were.
 
-    `owed` reservations are still to be settled; `told` is the highest percentage told of.
+    `owed` reservations are still to be settled; `told` is the highest percentage told of. Where
+    books are kept, `covered` is how much a store knows that may be spent, and `flow` what was
+    reserved since it was told last.
     """
 
     span: Span
@@ -77,6 +79,8 @@ class Window(Struct):
     owed: int = 0
     charges: int = 0
     told: int = 0
+    covered: int = 0
+    flow: int = 0
 
 
 @attrs.define(eq=False, slots=True)
@@ -102,6 +106,21 @@ class Account:
         if current is None or wall >= current.span.end:
             self._current = current = self._roll(current, wall)
         return current
+
+    @property
+    def current(self) -> Window:
+        """The window of the last look at the time; there has been one."""
+        assert self._current is not None, f"{self.limit}: nobody has looked at the time yet"
+        return self._current
+
+    def windows(self) -> list[Window]:
+        """Every window that may still change, the current one last."""
+        earlier = list(self._open.values())
+        return earlier if self._current is None else [*earlier, self._current]
+
+    def take_over(self, current: Window | None, previous: Window | None, *, frozen: bool) -> None:
+        """Go on with windows of which nothing is owed."""
+        self._current, self.previous, self.frozen = current, previous, frozen
 
     def room(self, wall: float) -> int:
         """How many micro-USD may still be reserved now."""

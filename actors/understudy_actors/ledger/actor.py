@@ -19,6 +19,7 @@ from understudy_actors.domain.money_events import (
     MoneyRefused,
     MoneyReserved,
 )
+from understudy_actors.keeper.outbox import Changes
 from understudy_actors.ledger.account import Scope
 from understudy_actors.ledger.money import Charged, Ledger, Reserved, Standing, TooDear
 from understudy_actors.runtime.actor import Context
@@ -55,6 +56,14 @@ class Thaw(Struct, frozen=True):
     scope: Scope
 
 
+class GatherBooks(Struct, frozen=True):
+    """Answers the `Changes` since the last time, or None."""
+
+
+class BooksKept(Struct, frozen=True):
+    """What was gathered last is written."""
+
+
 class Stand(Struct, frozen=True):
     """Answers the standing of every budget."""
 
@@ -80,10 +89,14 @@ class LedgerActor:
             SettleMoney: self._settle,
             Thaw: self._thaw,
             Stand: self._stand,
+            GatherBooks: self._gather,
+            BooksKept: self._kept,
         }
         context.save(books)
         if isinstance(poison, SettleMoney):
-            books.settle(poison.number, poison.actual)
+            charged = books.settle(poison.number, poison.actual)
+            if charged is not None and books.keeping is not None:
+                books.keeping.note(self._wall(), charged, poison.request, poison.attempt)
         elif isinstance(poison, Dispatched):
             books.dispatch(poison.number)
 
@@ -103,6 +116,8 @@ class LedgerActor:
 
     def _settle(self, message: SettleMoney) -> Charged | None:
         charged = self._books.settle(message.number, message.actual)
+        if charged is not None and self._books.keeping is not None:
+            self._books.keeping.note(self._wall(), charged, message.request, message.attempt)
         if charged is not None and self._trace.on:
             self._tell_charge(message, charged)
         return charged
@@ -112,6 +127,14 @@ class LedgerActor:
 
     def _stand(self, _message: Stand) -> Sequence[Standing]:
         return self._books.standing(self._wall())
+
+    def _gather(self, _message: GatherBooks) -> Changes | None:
+        keeping = self._books.keeping
+        return None if keeping is None else keeping.gather()
+
+    def _kept(self, _message: BooksKept) -> None:
+        if self._books.keeping is not None:
+            self._books.keeping.kept()
 
     def _tell_answer(self, message: Reserve, answer: Reserved | TooDear) -> None:
         at_s, scopes = self._context.now(), tuple(map(str, message.scopes))

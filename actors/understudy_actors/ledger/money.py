@@ -22,6 +22,7 @@ import attrs
 from msgspec import Struct
 
 from understudy_actors.ledger.account import EACH, Account, Alert, Limit, Scope
+from understudy_actors.ledger.books import AccountBooks, Keeping, take_over
 from understudy_actors.ledger.windows import Span, Zone
 
 EACH_MAX: Final = 100_000
@@ -29,10 +30,14 @@ EACH_MAX: Final = 100_000
 
 
 class Reserved(Struct, frozen=True):
-    """Money set aside for one attempt, in micro-USD. `number` names it when it is settled."""
+    """Money set aside for one attempt, in micro-USD. `number` names it when it is settled.
+
+    `covered` is False if a store must learn of it before it is spent; see `books`.
+    """
 
     number: int
     amount: int
+    covered: bool = True
 
 
 class TooDear(Struct, frozen=True):
@@ -108,6 +113,29 @@ class Ledger:
                 self._accounts.setdefault(limit.scope, []).append(Account(limit, zone))
         self._loans: dict[int, _Loan] = {}
         self._last = 0
+        self._keeping: Keeping | None = None
+
+    def keep(self, keeping: Keeping, saved: Iterable[AccountBooks], wall: float) -> int:
+        """Go on with what an earlier process kept, and note all changes from now on.
+
+        Books of a limit that there is no more are left where they are.
+
+        Returns:
+            How many micro-USD were charged for what that process may have spent.
+        """
+        self._keeping, total = keeping, 0
+        for books in saved:
+            limit = books.limit
+            for account in self._of([limit.scope], wall):
+                if account.limit.period is limit.period and (unknown := take_over(account, books)):
+                    keeping.unknown(wall, account, unknown)
+                    total += unknown
+        return total
+
+    @property
+    def keeping(self) -> Keeping | None:
+        """What changed, where books are kept."""
+        return self._keeping
 
     @property
     def outstanding(self) -> int:
@@ -139,7 +167,9 @@ class Ledger:
         self._last += 1
         stamps = tuple((account, account.reserve(wall, amount)) for account in accounts)
         self._loans[self._last] = _Loan(amount, strict, stamps)
-        return Reserved(self._last, amount)
+        if self._keeping is None:
+            return Reserved(self._last, amount)
+        return Reserved(self._last, amount, self._keeping.lent(accounts, amount))
 
     def dispatch(self, number: int) -> None:
         """The request is on its way: whatever happens now may cost money."""
@@ -171,12 +201,16 @@ class Ledger:
                 frozen.append(account.limit)
         known = actual is not None or not loan.dispatched
         alerts = tuple(each for each in news if each is not None)
+        if self._keeping is not None:
+            self._keeping.charged([account for account, _ in loan.stamps])
         return Charged(number, amount, known, alerts, tuple(frozen))
 
     def thaw(self, scope: Scope) -> None:
         """Lend again under the limits of `scope` that a breach froze."""
         for account in self._accounts.get(scope, ()):
             account.thaw()
+            if self._keeping is not None:
+                self._keeping.touch(account)
 
     def standing(self, wall: float) -> Sequence[Standing]:
         """Every limit, in the order in which they were given."""
@@ -215,4 +249,8 @@ class Ledger:
     def _sweep(self, wall: float) -> None:
         """Forget the scopes that owe nothing and have spent nothing in their windows."""
         for scope in [s for s in self._made if all(a.blank(wall) for a in self._accounts[s])]:
-            del self._made[scope], self._accounts[scope]
+            accounts = self._accounts.pop(scope)
+            del self._made[scope]
+            if self._keeping is not None:
+                for account in accounts:
+                    self._keeping.forget(account)

@@ -19,7 +19,7 @@ from understudy_actors.provider.endpoint import Endpoint, EndpointSnapshot
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
 from understudy_actors.provider.messages import Admit, Permit, Tick
-from understudy_actors.provider.rates import Rates
+from understudy_actors.provider.rates import Rates, RatesSnapshot
 from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.provider.telling import Telling
 from understudy_actors.provider.transitions import BreakerSnapshot, State
@@ -33,12 +33,17 @@ SAVE_EVERY_S: Final = 1.0
 
 
 class ProviderSnapshot(Struct, frozen=True):
-    """What survives a restart of the actor. `rates` is the gate itself: see there."""
+    """What survives a restart of the actor. `rates` is the gate itself: see there.
+
+    In one that comes from `another` process, `counted` stands in its place.
+    """
 
     endpoints: dict[str, EndpointSnapshot]
     account: HoldsSnapshot
     domain: BreakerSnapshot | None = None
     rates: Rates | None = None
+    counted: RatesSnapshot | None = None
+    another: bool = False
 
 
 class Account:
@@ -232,13 +237,19 @@ class Account:
                 domain.generation = max(domain.generation, permit.domain_generation)
         if snapshot is not None:
             self.holds.restore(snapshot.account, now)
-            self.rates = snapshot.rates
-            if self.rates is not None:
-                self.rates.settle_all_but(now, {permit.attempt for permit in permits})
-        if domain is not None:
+            if not snapshot.another:
+                self.rates = snapshot.rates
+                if self.rates is not None:
+                    self.rates.settle_all_but(now, {permit.attempt for permit in permits})
+            elif self.rates is not None and snapshot.counted is not None:
+                self.rates.restore(snapshot.counted, now)
+        if domain is not None and not (snapshot and snapshot.another and not snapshot.domain):
             domain.restore(snapshot.domain if snapshot is not None else None, now)
         for name, endpoint in self.endpoints.items():
-            endpoint.restore(snapshot.endpoints.get(name) if snapshot is not None else None, now)
+            found = None if snapshot is None else snapshot.endpoints.get(name)
+            if found is None and snapshot is not None and snapshot.another:
+                continue  # that process did not have it
+            endpoint.restore(found, now)
 
     def _set_timer(self, now: float, wall: float, endpoints: Collection[Endpoint]) -> None:
         """Make sure that somebody looks when the next thing is due, traffic or not.

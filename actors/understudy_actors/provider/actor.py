@@ -59,7 +59,7 @@ class ProviderActor:
             permits: Registry of the permits that are out, kept by the request loops; those of this
                 provider are owed to it still, in whatever generation they were taken.
             notify: Called with a candidate when what decides about its admission changed.
-            snapshot: What the last incarnation saved.
+            snapshot: What the last incarnation saved, or an earlier process kept.
             poison: The message whose turn took the last incarnation down. A settlement is closed in
                 the trace; it counts for nobody, since its turn was not finished.
         """
@@ -85,7 +85,7 @@ class ProviderActor:
             Tick: self._on_tick,
             Describe: self._describe,
         }
-        if context.incarnation > 1:
+        if context.incarnation > 1 or snapshot is not None:
             self._restore(snapshot, permits)
             if isinstance(poison, Settle):
                 self._close(poison.permit)

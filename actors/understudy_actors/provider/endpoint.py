@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import attrs
 from msgspec import Struct
+from msgspec.structs import replace
 
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.provider.breaker import Breaker
@@ -29,6 +30,16 @@ class EndpointSnapshot(Struct, frozen=True):
     guard_tokens: float
     free_used: int = 0
     free_window: int = -1
+
+    def moved(self, by_s: float) -> EndpointSnapshot:
+        """The same on a clock that shows `by_s` more, such as another process's."""
+        return replace(
+            self,
+            breaker=self.breaker.moved(by_s),
+            holds=self.holds.moved(by_s),
+            concurrency=self.concurrency.moved(by_s),
+            health=self.health.moved(by_s),
+        )
 
 
 @attrs.define(eq=False, slots=True)

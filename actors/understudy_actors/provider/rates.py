@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Collection
 from typing import Final
 
+from msgspec import Struct
+
 from understudy_actors.domain.outcome import HoldKind
 from understudy_actors.provider.gate import Refusal
 
@@ -28,6 +30,24 @@ LATE_S: Final = 1.0
 AGAIN_S: Final = 1.0
 """When to ask again if only the end of running calls makes room, which may be at any moment."""
 _WHY: Final = HoldKind.RATE.value
+
+
+class RatesSnapshot(Struct, frozen=True):
+    """What counts, for another process: when it leaves the span, and how much; and what is held."""
+
+    requests: tuple[tuple[float, int], ...] = ()
+    tokens: tuple[tuple[float, int], ...] = ()
+    held_requests: int = 0
+    held_tokens: int = 0
+
+    def moved(self, by_s: float) -> RatesSnapshot:
+        """The same on a clock that shows `by_s` more, such as another process's."""
+        return RatesSnapshot(
+            tuple((at + by_s, n) for at, n in self.requests),
+            tuple((at + by_s, n) for at, n in self.tokens),
+            self.held_requests,
+            self.held_tokens,
+        )
 
 
 class Minute:
@@ -74,6 +94,17 @@ class Minute:
             self._buckets[-1] = at, counted + amount
         else:
             self._buckets.append((leaves_at, amount))
+
+    def snapshot(self) -> tuple[tuple[tuple[float, int], ...], int]:
+        """What counts, and what is held."""
+        return tuple(self._buckets), self._held
+
+    def restore(self, buckets: tuple[tuple[float, int], ...], held: int, now: float) -> None:
+        """Count what another process counted. What was held there may have been used up to now."""
+        longest = now + 1.0 + SPAN_S + LATE_S
+        self._buckets = deque((min(at, longest), n) for at, n in buckets)
+        self._counted = sum(n for _, n in buckets)
+        self.settle(now, 0, held)
 
 
 class Rates:
@@ -135,6 +166,20 @@ class Rates:
         """
         for attempt in [each for each in self._lent if each not in running]:
             self.settle(now, attempt)
+
+    def snapshot(self) -> RatesSnapshot:
+        """What counts, as plain data."""
+        nothing: tuple[tuple[tuple[float, int], ...], int] = ((), 0)
+        requests, held = self.requests.snapshot() if self.requests is not None else nothing
+        tokens, held_tokens = self.tokens.snapshot() if self.tokens is not None else nothing
+        return RatesSnapshot(requests, tokens, held, held_tokens)
+
+    def restore(self, snapshot: RatesSnapshot, now: float) -> None:
+        """Go on from what another process counted, under the limits of this one."""
+        if self.requests is not None:
+            self.requests.restore(snapshot.requests, snapshot.held_requests, now)
+        if self.tokens is not None:
+            self.tokens.restore(snapshot.tokens, snapshot.held_tokens, now)
 
     def next_at(self, now: float) -> float | None:
         """When the least of calls fits again, if it does not now."""

@@ -154,6 +154,8 @@ class Life(Member):
         """Keep a snapshot for the next incarnation, unless `context` is of an earlier one."""
         if context is self._context:
             self._snapshot = snapshot
+            if self.system.on_save is not None:
+                self.system.on_save(self.name, snapshot)
 
     def come_up(self, actor: Actor, why: str) -> None:
         """Let messages in, to a new incarnation."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from understudy_actors.domain.errors import ShuttingDown
 from understudy_actors.domain.events import Contained
@@ -19,6 +19,10 @@ from understudy_actors.runtime.trace import Trace
 
 OnCrash = Callable[[Ref, Exception], None]
 """Called once for each crash with the actor and what it raised, so that somebody can log it."""
+
+
+OnSave = Callable[[str, Any], None]
+"""Called with an actor's name and each snapshot that it saves, so that somebody can keep it."""
 
 
 class Member(Ref, Protocol):
@@ -47,6 +51,7 @@ class System:
     Attributes:
         stack: Who is in a turn right now, outermost first.
         ready: Who has waiting messages that can be handled.
+        on_save: Hears of every snapshot, if anybody does.
     """
 
     __slots__ = (
@@ -55,6 +60,7 @@ class System:
         "_members",
         "_on_crash",
         "clock",
+        "on_save",
         "randomness",
         "ready",
         "stack",
@@ -74,6 +80,7 @@ class System:
         self.timers = timers
         self.randomness = randomness
         self.trace = trace
+        self.on_save: OnSave | None = None
         self.stack: list[Member] = []
         self.ready: deque[Member] = deque()
         self._members: dict[str, Member] = {}

@@ -40,6 +40,8 @@ async def attempt(
         if wiring.trace.fine:
             _tell_dispatched(wiring, flight, candidate, permit)
         with scope:
+            if wiring.durable is not None:
+                await wiring.durable.cover(permit.attempt, candidate.spec)
             answer = await call(candidate, flight.request)
         if scope.cancelled_caught:
             if not wiring.flights.over:

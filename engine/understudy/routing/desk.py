@@ -126,10 +126,19 @@ class Desk:
         status, result, retry_at = "cancelled", None, None
         try:
             reply, candidate = await serve(self._wiring, flight, attempt, call)
+            unkept = None
+            if self._wiring.durable is not None:
+                unkept = await self._wiring.durable.settled(flight)
+                flight.ended_at = self._clock.now()
             result = self._settled(flight, self.result(flight, reply, candidate))
+            if unkept is not None:
+                unkept.result = result
+                raise unkept
             status = "degraded" if result.degraded else "ok"
             return result
         except (NoCandidate, AllAttemptsFailed) as error:
+            if self._wiring.durable is not None:
+                await self._wiring.durable.settled(flight)
             status, retry_at = type(error).__name__, error.retry_at
             result = None if isinstance(error, OverMaxCost) else self.stand_in(flight)
             if result is None:

@@ -13,6 +13,7 @@ from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
 from understudy_actors.domain.request import ChatInput, Request
 from understudy_actors.domain.result import Usage
+from understudy_actors.keeper.actor import Desk
 from understudy_actors.ledger.account import Scope
 from understudy_actors.ledger.actor import Dispatched, Reserve, SettleMoney, Stand, Thaw
 from understudy_actors.ledger.money import Reserved, Standing, TooDear
@@ -25,7 +26,8 @@ from understudy_actors.runtime.ports import Clock
 UNPRICED: Final = "price unknown: "
 UNBOUNDED: Final = "no bound on its answer: "
 NO_LEDGER: Final = "the ledger is "
-UNPAID: Final = (OVER_BUDGET, UNPRICED, UNBOUNDED, NO_LEDGER)
+NO_STORE: Final = "the store cannot keep what is spent: "
+UNPAID: Final = (OVER_BUDGET, UNPRICED, UNBOUNDED, NO_LEDGER, NO_STORE)
 """How the reason of a candidate begins whom only money keeps from being asked."""
 
 
@@ -36,7 +38,13 @@ class Purse:
     """
 
     def __init__(
-        self, ledger: Ref, clock: Clock, kinds: Iterable[str], *, strict: bool = True
+        self,
+        ledger: Ref,
+        clock: Clock,
+        kinds: Iterable[str],
+        *,
+        strict: bool = True,
+        desk: Desk | None = None,
     ) -> None:
         """Make one.
 
@@ -45,13 +53,16 @@ class Purse:
             clock: The engine's.
             kinds: The kinds of scope that any budget is about; nobody else is named to it.
             strict: Whether the worst case is set aside, or only what is expected.
+            desk: Of a store without which nothing may be lent; None if there is none.
         """
         self._ledger = ledger
         self._clock = clock
         self._kinds = tuple(sorted(set(kinds)))
         self._strict = strict
+        self._desk = desk
         self._lent: dict[int, tuple[int, str]] = {}
         self._owed: deque[Dispatched | SettleMoney] = deque()  # the ledger has yet to hear of it
+        self._uncovered: set[int] = set()
 
     @property
     def outstanding(self) -> int:
@@ -71,6 +82,8 @@ class Purse:
         amount = self._amount(flight, candidate)
         if isinstance(amount, str):
             return Refusal(None, amount)
+        if self._desk is not None and self._desk.failing is not None:
+            return Refusal(None, f"{NO_STORE}{self._desk.failing}")
         message = Reserve(scopes, amount, self._strict, flight.id, attempt)
         self._pay_back()
         try:
@@ -80,7 +93,13 @@ class Purse:
         if isinstance(answer, TooDear):
             return self._refusal(answer, amount)
         self._lent[attempt] = answer.number, flight.id
+        if self._desk is not None and not answer.covered:
+            self._uncovered.add(attempt)
         return None
+
+    def uncovered(self, attempt: int) -> bool:
+        """Must the store learn of this attempt before it is sent?"""
+        return attempt in self._uncovered
 
     def dispatched(self, attempt: int) -> None:
         """The attempt is on its way: from here on it may cost money."""
@@ -92,6 +111,8 @@ class Purse:
         """The attempt ended, and cost `actual` micro-USD; None: nobody knows."""
         if (lent := self._lent.pop(attempt, None)) is not None:
             number, request = lent
+            if self._uncovered:
+                self._uncovered.discard(attempt)
             self._owed.append(SettleMoney(number, actual, request, attempt))
             self._pay_back()
 

@@ -21,6 +21,7 @@ from understudy_actors.runtime.ports import Clock, Timers
 from understudy_actors.runtime.trace import Trace
 
 if TYPE_CHECKING:
+    from understudy.routing.durable import Durable
     from understudy.streaming.channel import Opener
 
 Call: TypeAlias = Callable[[Candidate, Request], Awaitable[Reply]]
@@ -66,7 +67,8 @@ class Wiring:
     """References that stay the same while an engine runs.
 
     `providers`, `calls` and `openers` are indexed by `Candidate.index`; `refuse_prefill` holds the
-    indexes of those who would not continue an answer that another one began.
+    indexes of those who would not continue an answer that another one began. `durable` is there
+    only where requests wait for a store.
     """
 
     clock: Clock
@@ -82,3 +84,4 @@ class Wiring:
     purse: Purse | None = None
     openers: Sequence[Opener] = ()
     refuse_prefill: set[int] = attrs.Factory(set)
+    durable: Durable | None = None

@@ -7,6 +7,7 @@ configured, which by default is the same.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,7 @@ class Database:
         self._engine: Engine | None = None
         self._connection: Connection | None = None
         self._sweep_at = 0.0
+        self._closed = False
 
     def load(self, wall: float) -> Saved:
         """Open it, bring its tables up to date, and read what it holds."""
@@ -72,6 +74,8 @@ class Database:
 
     def commit(self, batch: Batch) -> None:
         """Write a batch in one transaction."""
+        if self._closed:
+            raise StoreFailed(f"the store {self.name} is closed")
         try:
             connection = self._connection
             if connection is None or connection.closed or connection.invalidated:
@@ -85,6 +89,7 @@ class Database:
 
     def close(self) -> None:
         """Close it."""
+        self._closed = True
         self._drop()
         if self._lock is not None:
             self._lock.release()
@@ -120,7 +125,7 @@ class Database:
                     "seq": each.seq,
                     "at": each.at,
                     "kind": each.kind,
-                    "body": msgspec.json.encode(each.body).decode(),
+                    "body": _json(each.body),
                 }
                 for each in batch.journal
             ]
@@ -201,6 +206,14 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _json(body: Any) -> str:
+    """JSON that also takes the texts that no encoding does."""
+    try:
+        return msgspec.json.encode(body).decode()
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(body))
 
 
 def _parts(keys: list[str], size: int = 500) -> Iterable[list[str]]:

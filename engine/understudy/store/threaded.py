@@ -15,6 +15,7 @@ class AsyncDatabase:
     """A database as a `Store`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        self.name = database.name
         self._database = database
         self._clock = clock
         self._one = trio.CapacityLimiter(1)

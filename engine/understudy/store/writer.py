@@ -24,7 +24,11 @@ _LAST_BATCHES: Final = 3
 
 
 class Writer:
-    """Writes what the keeper gathers: every `interval_s` while things change, or in a hurry."""
+    """Writes what the keeper gathers: every `interval_s` while things change, or in a hurry.
+
+    Attributes:
+        stirred_at: When the first thing changed that was not gathered yet; None: nothing did.
+    """
 
     def __init__(
         self, store: Store, keeper: Ref, desk: Desk, clock: Clock, *, interval_s: float
@@ -37,10 +41,14 @@ class Writer:
         self._stirred = trio.Event()
         self._hurried = trio.Event()
         self._one = trio.Lock()
+        self._number = 0
+        self.stirred_at: float | None = None
         desk.stir = self._stir
         desk.hurry = self._hurry
 
     def _stir(self) -> None:
+        if self.stirred_at is None:
+            self.stirred_at = self._clock.now()
         self._stirred.set()
 
     def _hurry(self) -> None:
@@ -54,10 +62,10 @@ class Writer:
             with trio.move_on_after(self._interval_s):
                 await self._hurried.wait()
             self._stirred, self._hurried = trio.Event(), trio.Event()
-            if not await self.write():
+            while not await self.write():
                 await trio.sleep(self._again_s)
                 self._again_s = min(AGAIN_MAX_S, self._again_s * 2)
-                self._hurry()
+                self._hurry()  # what changed since that batch was put together comes next
 
     async def write(self) -> bool:
         """Write what there is; False if it could not be."""
@@ -66,8 +74,11 @@ class Writer:
                 batch: Batch | None = self._keeper.ask_now(Gather())
             except ActorError:
                 return False  # it is down for a moment, its outbox is not lost
+            if batch is None or batch.number != self._number:
+                self.stirred_at = None
             if batch is None:
                 return True
+            self._number = batch.number
             try:
                 await self._store.commit(batch)
             except StoreFailed as error:

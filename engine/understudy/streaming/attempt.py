@@ -140,6 +140,8 @@ class StreamAttempt:
 
     async def _step(self) -> list[Delta]:
         if self._channel is None:
+            if self._wiring.durable is not None:
+                await self._wiring.durable.cover(self.permit.attempt, self.candidate.spec)
             opener = self._wiring.openers[self.candidate.index]
             self._channel = await opener(self.candidate, self.plan.request)
             return []

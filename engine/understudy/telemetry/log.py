@@ -13,6 +13,7 @@ from understudy.config import LogConfig
 from understudy_actors.domain import events
 from understudy_actors.domain.events import Event
 from understudy_actors.domain.money_events import BoundBreached, BudgetAlert
+from understudy_actors.domain.store_events import StoreFailing, StoreOpened, StoreWorking
 from understudy_actors.domain.stream_events import StreamRescue, StreamSkipped
 from understudy_actors.runtime.trace import Trace
 
@@ -43,6 +44,9 @@ _LEVEL_OF: Final[Mapping[type[Event], str]] = MappingProxyType(
         StreamSkipped: "warning",
         BudgetAlert: "warning",
         BoundBreached: "error",
+        StoreOpened: "info",
+        StoreFailing: "error",
+        StoreWorking: "warning",
     }
 )
 """Every other event is for debugging."""

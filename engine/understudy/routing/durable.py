@@ -1,0 +1,88 @@
+"""Waiting for the store, where `durability` is `strict`: before money is spent, and after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from understudy.routing.purse import NO_STORE, Purse
+from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.domain.candidate import EndpointSpec
+from understudy_actors.domain.errors import ProviderError, StoreFailed, provider_error
+from understudy_actors.domain.outcome import ErrorClass
+from understudy_actors.keeper.actor import Desk, WhenKept
+from understudy_actors.runtime.actor import Ref
+from understudy_actors.runtime.errors import ActorDied, ActorError
+from understudy_actors.runtime.ports import Clock
+
+if TYPE_CHECKING:
+    from understudy.store.keeping import Keeping
+
+PATIENCE_S: Final = 5.0
+"""How long a request waits for the store before it ends with an error."""
+
+
+def durable_of(keeping: Keeping | None, purse: Purse | None, clock: Clock) -> Durable | None:
+    """What requests wait by; None where they never do."""
+    if keeping is None or keeping.config.durability != "strict":
+        return None
+    return Durable(keeping.keeper, keeping.desk, purse, clock)
+
+
+class Durable:
+    """Makes a request wait until what it did outlives the process."""
+
+    def __init__(self, keeper: Ref, desk: Desk, purse: Purse | None, clock: Clock) -> None:
+        self._keeper = keeper
+        self._desk = desk
+        self._purse = purse
+        self._clock = clock
+
+    async def cover(self, attempt: int, spec: EndpointSpec) -> None:
+        """Wait until the store knows that this attempt may spend what was reserved for it.
+
+        Raises:
+            ProviderError: (INTERNAL) It does not come to know; nothing may be sent.
+        """
+        if self._purse is None or not self._purse.uncovered(attempt):
+            return
+        if not await self._kept(self._clock.now() + PATIENCE_S):
+            raise self._not_covered(spec)
+
+    async def settled(self, flight: Flight) -> StoreFailed | None:
+        """Wait until all that this request did is kept; what to raise if that fails.
+
+        Without budgets a store that cannot be written stands in nobody's way.
+        """
+        if not flight.attempts:
+            return None
+        if self._purse is None and self._desk.failing is not None:
+            return None
+        until = min(flight.deadline, self._clock.now() + PATIENCE_S)
+        if await self._kept(until) or self._purse is None:
+            return None
+        why = self._desk.failing or "it did not answer in time"
+        return StoreFailed(
+            f"the answer is here, in `result`, but {NO_STORE}{why}: if this process ends now, what "
+            "it cost is charged as its worst case",
+            attempts=flight.attempts,
+            request_id=flight.id,
+        )
+
+    async def _kept(self, until: float) -> bool:
+        while True:
+            try:
+                return bool(await self._keeper.ask(WhenKept(), until))
+            except ActorDied:
+                continue  # whoever waited is forgotten, what is to be written is not
+            except ActorError:
+                return False
+
+    def _not_covered(self, spec: EndpointSpec) -> ProviderError:
+        why = self._desk.failing or f"it did not answer within {PATIENCE_S:g} s"
+        return provider_error(
+            ErrorClass.INTERNAL,
+            f"nothing was sent to {spec.name}, since {NO_STORE}{why}. Mend the store, or set "
+            '`store.durability = "batched"`',
+            provider=spec.provider,
+            model=spec.model,
+        )
