@@ -30,6 +30,7 @@ LATE_S: Final = 1.0
 AGAIN_S: Final = 1.0
 """When to ask again if only the end of running calls makes room, which may be at any moment."""
 _WHY: Final = HoldKind.RATE.value
+_LEAVES_S: Final = 62.0  # a bucket leaves no later than so long after its second began
 
 
 class RatesSnapshot(Struct, frozen=True):
@@ -101,8 +102,8 @@ class Minute:
 
     def restore(self, buckets: tuple[tuple[float, int], ...], held: int, now: float) -> None:
         """Count what another process counted. What was held there may have been used up to now."""
-        longest = now + 1.0 + SPAN_S + LATE_S
-        self._buckets = deque((min(at, longest), n) for at, n in buckets)
+        latest = now + _LEAVES_S
+        self._buckets = deque((min(at, latest), n) for at, n in buckets)
         self._counted = sum(n for _, n in buckets)
         self.settle(now, 0, held)
 
