@@ -124,6 +124,10 @@ class open_engine:
                 nursery.start_soon(
                     keep_checking, parts, name, provider.health_check, name=f"check {name}"
                 )
+        return self.make(parts, nursery)
+
+    def make(self, parts: Parts, nursery: trio.Nursery) -> Engine:
+        """The engine itself, for what `async with` gives; bridges make one of their own."""
         return Engine(parts, nursery)
 
     async def __aexit__(

@@ -49,10 +49,13 @@ class EventStream:
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
-            if self._arrived.is_set():  # a new one only then: others may wait for this one
-                self._arrived = trio.Event()
-            await self._arrived.wait()
+            await self._arrival()
         return self._waiting.popleft()
+
+    async def _arrival(self) -> None:
+        if self._arrived.is_set():  # a new one only then: others may wait for this one
+            self._arrived = trio.Event()
+        await self._arrived.wait()
 
     def __enter__(self) -> Self:
         return self

@@ -161,14 +161,19 @@ class ChatStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        attempt = self._leave()
+        if attempt is not None:
+            await attempt.aclose()
+
+    def _leave(self) -> StreamAttempt | None:
+        """Settle what is under way; returns the attempt whose connection is to be let go of."""
         attempt = self._attempt
         if attempt is not None:
             attempt.leave()
         if not self._over:
             self._finish_badly(UnderstudyError("its block was left before its end."), _LEFT)
         self._ready.clear()
-        if attempt is not None:
-            await attempt.aclose()
+        return attempt
 
     def cancel(self) -> None:
         """The engine closes. Whoever is reading hears of it by the scope of that read."""
