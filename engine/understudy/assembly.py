@@ -105,25 +105,19 @@ def assemble(
     """Build every part from a configuration, and from what an earlier process `kept`.
 
     Raises:
-        ConfigError: The configuration cannot run, or a key cannot be read.
-        StoreFailed: What was kept cannot be read.
+        ConfigError, StoreFailed: It cannot run, or a key or what was kept cannot be read.
     """
     known, kinds = {**BUILT_IN, **strategies}, known_kinds(registry)
     check(config, strategies=known, kinds=kinds)
     candidates = _candidates(config, kinds)
     adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
     targets = _targets(config, candidates, adapters, environ, kinds)
-    trace = Trace()
-    contained = Containment(ports.clock, trace)
-    wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
-    system = _system(ports, wheel, trace, contained)
-    supervisor = Supervisor(system, escalate=escalate)
+    trace, contained, wheel, system, supervisor = _runtime(ports, escalate)
     settings, flights = dispatcher_settings(config, known, kinds), Flights()
     keeping = keep(config, kept, supervisor, system, ports.clock)
     purse = purse_of(config, supervisor, ports.clock, keeping)
-    providers, dispatcher = _actors(
-        supervisor, config, settings, candidates, flights, contained, keeping
-    )
+    actors = _actors(supervisor, config, settings, candidates, flights, contained, keeping)
+    providers, dispatcher = actors
     wiring = Wiring(
         clock=ports.clock,
         trace=trace,
@@ -160,8 +154,16 @@ def assemble(
     )
 
 
-def _system(ports: Ports, wheel: TimerWheel, trace: Trace, contained: Containment) -> System:
-    return System(ports.clock, wheel, ports.randomness, trace, partial(_report_crash, contained))
+def _runtime(
+    ports: Ports, escalate: Callable[[Ref, Exception], None]
+) -> tuple[Trace, Containment, TimerWheel, System, Supervisor]:
+    """What actors run on."""
+    trace = Trace()
+    contained = Containment(ports.clock, trace)
+    wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
+    on_crash = partial(_report_crash, contained)
+    system = System(ports.clock, wheel, ports.randomness, trace, on_crash)
+    return trace, contained, wheel, system, Supervisor(system, escalate=escalate)
 
 
 def _candidates(config: Config, kinds: Mapping[str, Kind]) -> tuple[Candidate, ...]:
