@@ -116,13 +116,12 @@ def assemble(
     settings, flights = dispatcher_settings(config, known, kinds), Flights()
     keeping = keep(config, kept, supervisor, system, ports.clock)
     purse = purse_of(config, supervisor, ports.clock, keeping)
-    actors = _actors(supervisor, config, settings, candidates, flights, contained, keeping)
-    providers, dispatcher = actors
+    own, dispatcher = _actors(supervisor, config, settings, candidates, flights, contained, keeping)
     wiring = Wiring(
         clock=ports.clock,
         trace=trace,
         dispatcher=dispatcher,
-        providers=[providers[c.spec.provider] for c in candidates],
+        providers=[own[c.spec.provider] for c in candidates],
         calls=[_call(c, config, adapters, targets, transport, ports) for c in candidates],
         openers=[_opener(c, config, adapters, targets, transport, ports) for c in candidates],
         flights=flights,
@@ -144,7 +143,7 @@ def assemble(
         contained=contained,
         settings=settings,
         candidates=candidates,
-        providers=providers,
+        providers=own,
         adapters=adapters,
         targets=targets,
         wiring=wiring,
