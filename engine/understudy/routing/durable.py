@@ -9,6 +9,7 @@ from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.domain.errors import ProviderError, StoreFailed, provider_error
 from understudy_actors.domain.outcome import ErrorClass
+from understudy_actors.domain.result import Result
 from understudy_actors.keeper.actor import Desk, WhenKept
 from understudy_actors.runtime.actor import Ref
 from understudy_actors.runtime.errors import ActorDied, ActorError
@@ -48,8 +49,10 @@ class Durable:
         if not await self._kept(self._clock.now() + PATIENCE_S):
             raise self._not_covered(spec)
 
-    async def settled(self, flight: Flight) -> StoreFailed | None:
+    async def settled(self, flight: Flight, result: Result | None = None) -> StoreFailed | None:
         """Wait until all that this request did is kept; what to raise if that fails.
+
+        `result` is what came of it, if that is known yet.
 
         Without budgets a store that cannot be written stands in nobody's way.
         """
@@ -61,12 +64,14 @@ class Durable:
         if await self._kept(until) or self._purse is None:
             return None
         why = self._desk.failing or "it did not answer in time"
-        return StoreFailed(
+        unkept = StoreFailed(
             f"the answer is here, in `result`, but {NO_STORE}{why}: if this process ends now, what "
             "it cost is charged as its worst case",
             attempts=flight.attempts,
             request_id=flight.id,
         )
+        unkept.result = result
+        return unkept
 
     async def _kept(self, until: float) -> bool:
         while True:

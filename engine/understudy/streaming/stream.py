@@ -133,13 +133,16 @@ class ChatStream:
 
         Raises:
             StreamBroken: The answer broke off, and nobody could go on with it exactly.
+            StoreFailed: It is whole, and in `result`, but what it cost may not be kept.
             UnderstudyError: As `Engine.route`, if nothing was delivered before.
         """
         while not self._ready:
             if self._over:
+                durable, flight = self._wiring.durable, self._flight
+                if durable is not None and flight is not None and self._error is None:
+                    self._error = await durable.settled(flight, self._result)
                 if self._error is not None:
                     raise self._error
-                await self._settled()
                 raise StopAsyncIteration
             if self._reading:
                 raise RuntimeError("another task reads this stream: only one may")
@@ -324,21 +327,6 @@ class ChatStream:
                 flight.tried = (each, *flight.tried)
         if not able:
             raise self._broken(error, "it is too long to go on with") from error
-
-    async def _settled(self) -> None:
-        """Its end is told once what it cost is kept, where requests wait for that.
-
-        Raises:
-            StoreFailed: It is not; the whole answer is in `result`.
-        """
-        durable = self._wiring.durable
-        if durable is None or self._flight is None:
-            return
-        unkept = await durable.settled(self._flight)
-        if unkept is not None:
-            unkept.result = self._result
-            self._error = unkept
-            raise unkept
 
     def _deliver(self, delta: TextDelta | ToolCallDelta) -> None:
         """A piece of the answer goes to the caller: from here on it cannot be taken back."""
