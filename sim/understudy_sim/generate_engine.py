@@ -32,6 +32,8 @@ def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
             "standing": dice.pick("standing", (0.1, 0.5)),
             "window": dice.pick("window", (0, 2, 5)),
         }
+    if dice.chance("bulkheads", 0.2):
+        engine["max_share"] = _shares(dice.under("bulkheads"))
     if dice.chance("hedged", 0.3):
         engine["hedge"] = {
             "samples": dice.whole("samples", 1, 20),
@@ -60,6 +62,20 @@ def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
     if dice.chance("budgets", 0.15):
         engine |= _budgets(dice.under("budgets"), fleet)
     return engine
+
+
+def _shares(dice: Dice) -> dict[str, Any]:
+    """Ceilings on some kinds of requests, often so low that they bind."""
+    kinds = {
+        "operations": ("chat", "embedding"),
+        "tenants": ("acme", "*"),
+        "priorities": ("-1", "0"),
+    }
+    return {
+        kind: {name: dice.pick(f"share/{name}", (0.01, 0.34, 0.5, 0.9)) for name in chosen}
+        for kind, names in kinds.items()
+        if (chosen := dice.some(kind, names))
+    }
 
 
 def _budgets(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

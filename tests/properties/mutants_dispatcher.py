@@ -33,6 +33,7 @@ from tests.actors.provider_actor.test_scopes import (
     check_timers,
     check_twice,
 )
+from tests.actors.provider_actor.test_shares import SHARES
 from tests.actors.provider_actor.test_time import (
     check_free_calls,
     check_meter,
@@ -40,6 +41,7 @@ from tests.actors.provider_actor.test_time import (
     check_time,
 )
 from tests.properties.test_admission import ADMISSION, check_identity
+from tests.properties.test_bulkhead import BULKHEADS
 from tests.properties.test_hedge import CHECKS as HEDGE_CHECKS, budget_machine
 from tests.properties.test_queue import queue_machine
 from tests.properties.test_queue_order import CHECKS as ORDER_CHECKS, check_coming_back
@@ -68,11 +70,14 @@ BOUNDED: Final = settings(
 )
 
 
-def running(machine: Callable[[ModuleType], type[RuleBasedStateMachine]]) -> Check:
+def running(
+    machine: Callable[[ModuleType], type[RuleBasedStateMachine]], examples: int = 60
+) -> Check:
     """A check that runs a state machine."""
 
     def check(module: ModuleType) -> None:
-        run_state_machine_as_test(machine(module), settings=BOUNDED)
+        bounds = settings(BOUNDED, max_examples=examples)
+        run_state_machine_as_test(machine(module), settings=bounds)
 
     return check
 
@@ -99,7 +104,7 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.strategies.score": (check_score,),
     "dispatcher.strategies.shares": (check_shares, running(smooth_machine), check_random),
     "dispatcher.retry": RETRY_CHECKS,
-    "dispatcher.queue": (running(queue_machine), check_coming_back),
+    "dispatcher.queue": (running(queue_machine, 120), check_coming_back),
     "dispatcher.order": ORDER_CHECKS,
     "dispatcher.fairness": ORDER_CHECKS,
     "dispatcher.admission": ADMISSION,
@@ -109,6 +114,7 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.ranking": (check_containment, check_ranking),
     "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
     "domain.calendar": (check_months,),
+    "domain.bulkhead": BULKHEADS,
     "provider.free": (check_meter,),
 }
 """Who notices faults in which module, given that module."""
@@ -125,6 +131,7 @@ OF_PROVIDER: Final[tuple[Check, ...]] = (
     check_account,
     check_rates,
     check_release,
+    *SHARES,
     running(provider_machine),
 )
 """Who notices faults anywhere in the provider actor, given the actor that is built upon them."""
@@ -255,7 +262,7 @@ MUTANTS: Final = [
         ("those who left keep their slot", "if not waiter.wake():", "if waiter.wake() and False:"),
         (
             "newcomers jump the queue",
-            "return not ticket and bool(self._order.wanted() >> candidate.index & 1)",
+            "return bool(self._order.wanted(self._barred((candidate,))) >> candidate.index & 1)",
             "return False",
         ),
         ("shut candidates wake", "each.refusal(now) is None and self", "self"),
@@ -267,7 +274,24 @@ MUTANTS: Final = [
         ),
         ("age is forgotten on coming back", "now if since is None else since", "now"),
         ("tokens count twice", "tokens if before is None else 0.0", "tokens"),
-        ("deadlines do not matter", "came_at, deadline, name)", "came_at, math.inf, name)"),
+        ("deadlines do not matter", "came_at, deadline, name,", "came_at, math.inf, name,"),
+        ("a full share keeps others out", "wanted(self._barred((candidate,)))", "wanted()"),
+        (
+            "who is barred is woken",
+            "next(mask, now, self._barred(free.values()))",
+            "next(mask, now)",
+        ),
+        ("a promise counts in no share", " + sum(each in own for own in promised)", ""),
+        (
+            "one share is enough",
+            "            return False\n    return True\n",
+            "            return False\n        return True\n    return True\n",
+        ),
+        (
+            "who is barred is ahead",
+            "priority, self._barred(wanted), within)",
+            "priority, {}, within)",
+        ),
     ),
     *_in(
         "dispatcher.order",
@@ -289,12 +313,16 @@ MUTANTS: Final = [
         ),
         (
             "too late all the same",
-            "if each.mask & free and now < each.deadline:",
-            "if each.mask & free:",
+            "if able and now < each.deadline:",
+            "if able:",
         ),
-        ("whoever is first, free or not", "if each.mask & free and now", "if now"),
-        ("lower bands are ahead", "if where >= band and other & mask", "if other & mask"),
-        ("those for others are ahead", "if where >= band and other & mask", "if where >= band"),
+        ("whoever is first, free or not", "if able and now", "if now"),
+        ("lower bands are ahead", "if where >= band\n            and (", "if ("),
+        (
+            "those for others are ahead",
+            "else other & mask & ~barred.get(own, 0)",
+            "else ~barred.get(own, 0)",
+        ),
         ("crowds only grow", "        self._crowds[crowd] -= 1\n", ""),
         (
             "one lift only",
@@ -320,10 +348,21 @@ MUTANTS: Final = [
     *_in(
         "dispatcher.admission",
         ("shut ones free slots", "if now >= each.shut_until:", "if True:"),
-        ("the fastest alone", "pace += each.limit / latency_s", "pace = each.limit / latency_s"),
+        ("the fastest alone", "pace += slots / latency_s", "pace = slots / latency_s"),
         ("ignorance is infinite pace", "            return None\n", "            continue\n"),
         ("come again in an hour", "min(HINT_MAX_S, 1.0 / pace)", "1.0 / pace"),
-        ("come again before", "expected_s - left_s", "left_s - expected_s"),
+        ("come again before", "min(HINT_MAX_S, expected_s - left_s)", "left_s - expected_s"),
+        (
+            "the patient are turned away",
+            "if expected_s > left_s else",
+            "if expected_s < left_s else",
+        ),
+        ("an endless wait is allowed", "if expected_s > left_s else", "if False else"),
+        ("an answer takes no time", " - useful_s(wanted, tokens, now)", ""),
+        ("a share frees all slots", "else within.most(each.limit)", "else each.limit"),
+        ("its own do not count", "for each in flight.compartments:", "for each in ():"),
+        ("its own count less", "if own_s > expected_s:", "if own_s < expected_s:"),
+        ("no end of places", "if queue.full:", "if False:"),
         ("half of the slowest", "return min(usual", "return max(usual"),
     ),
     *_in(
@@ -435,6 +474,24 @@ MUTANTS: Final = [
         ("refusals go shopping", "elsewhere = policy.elsewhere or (", "elsewhere = True or ("),
     ),
     *_in(
+        "domain.bulkhead",
+        (
+            "shares are rounded up",
+            "int(self.share * limit + _ROUNDING)",
+            "round(self.share * limit)",
+        ),
+        ("a share of nothing", "max(1, int(self", "max(0, int(self"),
+        ("a share of more than all", "min(limit, max(1", "max(limit, max(1"),
+        ("a hair's breadth less", "_ROUNDING: Final = 1e-9", "_ROUNDING: Final = 0"),
+        ("nobody is everybody else", "self.tenants.get(EACH)", "None"),
+        ("a tenant is each other one", "self.tenants.get(tenant, self", "(self"),
+        ("that priority alone", "request.priority <= priority", "request.priority == priority"),
+        ("higher ones too", "request.priority <= priority", "request.priority >= priority"),
+        ("a user is no tenant", 'request.tenant or request.user or ""', 'request.tenant or ""'),
+        ("one more", ">= each.most(limit) for", "> each.most(limit) for"),
+        ("every one must be full", "return any(held", "return all(held"),
+    ),
+    *_in(
         "provider.free",
         ("a quota of one more", "if self.left(wall) <= 0:", "if self.left(wall) < 0:"),
         ("one window for ever", "if window != self.window:", "if self.window < 0:"),
@@ -461,6 +518,8 @@ MUTANTS: Final = [
         ("the reading forgets holds", "(*wider, self.holds.check(now), self", "(*wider, self"),
         ("the reading forgets what is wider", "(*wider, self.holds", "(self.holds"),
         ("the shortest gate decides", "if end > until:", "if end > 0 and not until:"),
+        ("shares only grow", "            held[each.name] -= 1\n", ""),
+        ("a crash counts shares twice", "        candidate.held.clear()\n", ""),
         ("slots are published late", "        candidate.in_flight = concurrency.in_flight\n", ""),
         (
             "a crash refills the free quota",
@@ -609,6 +668,17 @@ MUTANTS: Final = [
             "concurrency.in_flight >= concurrency.capacity:\n            refusal",
             "concurrency.in_flight > concurrency.capacity:\n            refusal",
         ),
+        (
+            "a crash forgets the shares",
+            "            self._endpoints[permit.endpoint].hold_share(permit.compartments)\n",
+            "",
+        ),
+        (
+            "nobody hears of room in a share",
+            "        if permit.compartments:  # somebody",
+            "        if False:  # somebody",
+        ),
+        ("shares do not bind", "            refusal = _CROWDED", "            pass"),
         (
             "siblings do not know of the probe",
             "if permit.probe or permit.domain_probe or proving or permit.free:",

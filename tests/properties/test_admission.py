@@ -7,8 +7,10 @@ from types import ModuleType
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.actors.dispatcher.made import Seen, candidates, spec
+from tests.actors.dispatcher.made import Seen, candidates, flight, spec
 from understudy_actors.dispatcher import admission, collapse
+from understudy_actors.dispatcher.queue import SlotQueue
+from understudy_actors.domain.bulkhead import Compartment
 from understudy_actors.domain.request import Request
 
 seconds = st.floats(0.01, 1e3)
@@ -62,6 +64,54 @@ def check_hints(module: ModuleType) -> None:
     law()
 
 
+def check_waits(module: ModuleType) -> None:
+    """Whose turn is expected too late is turned away, and told of those who are ahead of it."""
+
+    @given(
+        st.integers(0, 12),
+        st.integers(1, 9),
+        seconds,
+        st.lists(st.booleans(), max_size=12),
+        st.booleans(),
+        st.booleans(),
+        st.floats(0.02, 1e3),
+    )
+    def law(
+        others: int,
+        limit: int,
+        latency_s: float,
+        alike: list[bool],
+        mine: bool,
+        held: bool,
+        left_s: float,
+    ) -> None:
+        made = candidates(spec("p"), seen=Seen(latency=latency_s))
+        made[0].limit = made[0].in_flight = limit
+        line, third = SlotQueue(capacity=others + len(alike) + 1), Compartment("t", 1 / 3)
+        for own in [*((),) * others, *((third,) if each else () for each in alike)]:
+            line.join(made, 0, bool, compartments=own)
+        count, siblings = len(line) - sum(alike), sum(alike)
+        if held:  # those of the third let others pass
+            made[0].held["t"] = max(1, limit // 3)
+        else:
+            count += siblings
+        going = flight(deadline=5.0 + left_s, compartments=(third,) if mine else ())
+        refused = module.turned_away(line, going, made, 5.0)
+        wait_s = count * latency_s / limit
+        if mine:
+            wait_s = max(wait_s, siblings * latency_s / max(1, limit // 3))
+        useful_s = left_s - latency_s / 2
+        if abs(wait_s - useful_s) > 1e-6:
+            assert (refused is not None) == (wait_s > useful_s)
+        if refused is not None:
+            ahead = siblings if mine and siblings / max(1, limit // 3) > count / limit else count
+            assert str(refused).startswith(f"{ahead} requests wait")
+        line.join(made, 0, bool)
+        assert "already" in str(module.turned_away(line, going, made, 5.0))
+
+    law()
+
+
 def check_identity(module: ModuleType) -> None:
     """Only what changes an answer tells requests apart, and only steady answers are shared."""
     plain = Request.chat("hi", temperature=0)
@@ -85,7 +135,7 @@ def check_identity(module: ModuleType) -> None:
     assert not module.collapses(Request.chat("hi", temperature=0, collapse=False), True)
 
 
-ADMISSION = (check_pace, check_hints)
+ADMISSION = (check_pace, check_hints, check_waits)
 
 
 def test_the_pace_is_that_of_the_open_ones_and_ignorance_is_none() -> None:
@@ -94,6 +144,10 @@ def test_the_pace_is_that_of_the_open_ones_and_ignorance_is_none() -> None:
 
 def test_whoever_is_turned_away_is_told_when_to_come() -> None:
     check_hints(admission)
+
+
+def test_whose_turn_comes_too_late_is_turned_away() -> None:
+    check_waits(admission)
 
 
 def test_identical_requests_are_those_with_the_same_answer() -> None:

@@ -24,12 +24,15 @@ from hypothesis.stateful import (
 from tests.actors.dispatcher.made import many
 from understudy_actors.dispatcher import queue
 from understudy_actors.dispatcher.order import WaitingRule
+from understudy_actors.domain.bulkhead import Compartment, Compartments
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.request import PRIORITY_MAX
 
 COUNT = 3
 CAPACITY = 6
 RULE = WaitingRule(ageing_s=4.0, standing_s=2.0, window_s=3.0)
+MOST, THIRD = Compartment("most", 0.7), Compartment("third", 1 / 3)
+bulkheads = st.sampled_from([(), (), (MOST,), (MOST, THIRD)])
 some = st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=COUNT, unique=True)
 
 
@@ -43,6 +46,7 @@ class Asker:
     priority: int
     since: float
     deadline: float
+    compartments: Compartments = ()
     ticket: int = 0
     there: bool = True
     band: int = 0
@@ -73,6 +77,7 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.queue: Any = module.SlotQueue(capacity=CAPACITY, last_ticket=100, rule=RULE)
             for each, limit in zip(self.all, limits, strict=True):
                 each.limit = each.in_flight = limit
+            self.seats: list[list[Compartments]] = [[()] * limit for limit in limits]
 
         @precondition(lambda self: not self.queue.full)
         @rule(
@@ -80,17 +85,26 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             tenant=st.sampled_from("ab"),
             priority=st.integers(-1, 1),
             time_s=st.sampled_from([3.0, 100.0]),
+            own=bulkheads,
         )
-        def join(self, wanted: list[int], tenant: str, priority: int, time_s: float) -> None:
+        def join(
+            self, wanted: list[int], tenant: str, priority: int, time_s: float, own: Compartments
+        ) -> None:
             until = self.now + time_s
             picked = [self.all[index] for index in wanted]
-            asker = Asker(self, picked, tenant, priority, self.now, until)
-            ahead = sum(
-                1
+            asker = Asker(self, picked, tenant, priority, self.now, until, own)
+            rivals = [
+                (each, [c for c in each.wanted if c in picked])
                 for each in self.waiting
                 if self.lifted(each)[0] >= priority and set(each.wanted) & set(picked)
+            ]
+            ahead = sum(
+                not each.compartments or any(self.has_share(c, each.compartments) for c in common)
+                for each, common in rivals
             )
+            alike = sum(MOST in each.compartments for each, _ in rivals)
             assert self.queue.ahead(picked, priority, self.now) == ahead
+            assert self.queue.ahead(picked, priority, self.now, "most") == alike
             self.stand(asker)
             assert all(asker.ticket > ticket for ticket in self.tickets), "a new one"
             self.tickets.append(asker.ticket)
@@ -109,11 +123,13 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         @rule(data=st.data())
         def sit(self, data: st.DataObject) -> None:
             asker, candidate = self.take_promise(data)
-            others = [c for _, c in self.promised].count(candidate)
-            spare = candidate.in_flight + others < candidate.limit
-            assert self.queue.precedes(asker.ticket, candidate) is not spare, "it has its promise"
+            own = asker.compartments
+            spare = self.has_slot(candidate, own)
+            left = not self.queue.precedes(asker.ticket, candidate, own)
+            assert left is spare, "it has its promise"
             if spare and candidate.refusal(self.now) is None:
-                candidate.in_flight += 1
+                self.seats[candidate.index].append(own)
+                self.count(candidate)
             assert self.queue.leave(asker.ticket)
             self.wake()
 
@@ -130,9 +146,16 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
 
         @rule(index=st.integers(0, COUNT - 1))
         def free_a_slot(self, index: int) -> None:
-            candidate = self.all[index]
-            candidate.in_flight = max(0, candidate.in_flight - 1)
+            if self.seats[index]:
+                self.seats[index].pop(0)
+            self.count(self.all[index])
             self.wake()
+
+        def count(self, candidate: Candidate) -> None:
+            seats = self.seats[candidate.index]
+            candidate.in_flight = len(seats)
+            names = [each.name for own in seats for each in own]
+            candidate.held = {name: names.count(name) for name in names}
 
         @rule(index=st.integers(0, COUNT - 1), seconds=st.sampled_from([0.0, 2.0]))
         def shut(self, index: int, seconds: float) -> None:
@@ -163,6 +186,7 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 tenant=asker.tenant,
                 tokens=10.0,
                 deadline=asker.deadline,
+                compartments=asker.compartments,
             )
             asker.ticket, asker.band = waiter.ticket, asker.priority
             kin = asker.tenant, asker.priority
@@ -200,7 +224,7 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 if (each.tenant, each.priority) == (asker.tenant, asker.priority):
                     each.clock = self.served_at[each.tenant, each.priority] = self.now
             if asker.there:
-                room = next(c for c in asker.wanted if self.has_room(c))
+                room = next(c for c in asker.wanted if self.has_room(c, asker.compartments))
                 self.promised.append((asker, room))
                 self.turns.append((asker, room))
 
@@ -231,20 +255,36 @@ def queue_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             return min(PRIORITY_MAX, asker.band + lifts), asker.clock + lifts * RULE.ageing_s
 
         def could(self, asker: Asker) -> bool:
-            return self.now < asker.deadline and any(self.has_room(c) for c in asker.wanted)
+            rooms = (self.has_room(each, asker.compartments) for each in asker.wanted)
+            return self.now < asker.deadline and any(rooms)
 
-        def has_room(self, candidate: Candidate) -> bool:
-            promised = sum(1 for _, other in self.promised if other is candidate)
-            shut = self.now < candidate.shut_until
-            return not shut and candidate.in_flight + promised < candidate.limit
+        def has_room(self, candidate: Candidate, own: Compartments) -> bool:
+            return self.now >= candidate.shut_until and self.has_slot(candidate, own)
+
+        def has_slot(self, candidate: Candidate, own: Compartments) -> bool:
+            """Is there one that is not promised, and one in the share of each compartment?"""
+            return len(self.taken(candidate)) < candidate.limit and self.has_share(candidate, own)
+
+        def has_share(self, candidate: Candidate, own: Compartments) -> bool:
+            limit, taken = candidate.limit, self.taken(candidate)
+            shares = {MOST: max(1, limit * 7 // 10), THIRD: max(1, limit // 3)}
+            return all(sum(each in other for other in taken) < shares[each] for each in own)
+
+        def taken(self, candidate: Candidate) -> list[Compartments]:
+            kept = [asker.compartments for asker, other in self.promised if other is candidate]
+            return [*self.seats[candidate.index], *kept]
 
         @invariant()
         def newcomers_take_nothing_from_those_who_wait(self) -> None:
             for each in self.all:
-                promised = sum(1 for _, other in self.promised if other is each)
-                wanted = any(each in asker.wanted for asker in self.waiting)
-                full = each.in_flight + promised >= each.limit
-                assert self.queue.precedes(0, each) == (wanted or full)
+                wanted = any(
+                    each in asker.wanted
+                    and (not asker.compartments or self.has_slot(each, asker.compartments))
+                    for asker in self.waiting
+                )
+                for own in ((), (MOST,), (MOST, THIRD)):
+                    full = not self.has_slot(each, own)
+                    assert self.queue.precedes(0, each, own) == (wanted or full)
 
         @invariant()
         def it_knows_who_waits(self) -> None:

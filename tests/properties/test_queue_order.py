@@ -191,6 +191,10 @@ def check_coming_back(module: ModuleType) -> None:
     assert order == ["b", "a", "a", "b", "a"], "after one of a and one of b they are even"
     came = line.join(everybody, 0, bool, now=50.0, since=20.0, deadline=60.0)
     assert (came.since, came.deadline) == (20.0, 60.0)
+    line, everybody[0].in_flight = module.SlotQueue(), 1
+    gone, here = (line.join(everybody, 0, lambda there=each: there) for each in (False, True))
+    turns = [(each.waiter, each.candidate) for each in line.wake(0.0)]
+    assert turns == [(gone, None), (here, everybody[0])], "who has left keeps no slot"
 
 
 CHECKS = (check_shares, check_long_run, check_starvation, check_turning, check_masks)

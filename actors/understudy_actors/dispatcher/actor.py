@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from understudy_actors.dispatcher.admission import queue_full, slots_per_s, too_late, useful_s
+from understudy_actors.dispatcher.admission import turned_away
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.hedge import HedgeBudget, targets
 from understudy_actors.dispatcher.messages import (
@@ -45,7 +45,8 @@ from understudy_actors.dispatcher.retry import (
 )
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies.base import Strategy
-from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.bulkhead import tenant_of
+from understudy_actors.domain.candidate import NO_SLOT, ONLY_BUSY, Candidate
 from understudy_actors.domain.errors import Overloaded
 from understudy_actors.domain.events import (
     RetryToken,
@@ -142,18 +143,19 @@ class Dispatcher:
     def _decide(self, flight: Flight, now: float) -> Decision:
         decision = self._ranking.decide(flight, now)
         if not self._queue.idle:
-            self._yield_to_waiters(decision, flight.ticket)
+            self._yield_to_waiters(decision, flight)
         if decision.can_wait and decision.ranked and decision.ranked[0].spec.degraded:
             self._spare_stand_ins(decision, flight, now)
         flight.decisions += (decision,)
         return decision
 
-    def _yield_to_waiters(self, decision: Decision, ticket: int) -> None:
+    def _yield_to_waiters(self, decision: Decision, flight: Flight) -> None:
         """Nobody jumps the queue: leave out whoever has no slot to spare for this flight."""
+        ticket, compartments = flight.ticket, flight.compartments
         spare: list[Candidate] = []
         behind: dict[str, str] = {}
         for each in decision.ranked:
-            if self._queue.precedes(ticket, each):
+            if self._queue.precedes(ticket, each, compartments):
                 behind[each.name] = NO_SLOT
             else:
                 spare.append(each)
@@ -279,9 +281,10 @@ class Dispatcher:
             now=now,
             since=flight.queued_at,
             priority=request.priority,
-            tenant=request.tenant or request.user or "",
+            tenant=tenant_of(request),
             tokens=float(flight.input_tokens + flight.output_tokens),
             deadline=flight.deadline,
+            compartments=flight.compartments,
         )
         flight.ticket = waiter.ticket
         if self._trace.fine:
@@ -294,15 +297,7 @@ class Dispatcher:
         queue = self._queue
         if flight.ticket or not len(queue):
             return None
-        wanted = _worth_waiting_for(flight, decision, now)
-        pace = slots_per_s(wanted, flight.output_tokens, now)
-        if queue.full:
-            return queue_full(len(queue), pace, now)
-        if pace is None:
-            return None
-        ahead = queue.ahead(wanted, flight.request.priority, now)
-        left_s = flight.deadline - now - useful_s(wanted, flight.output_tokens, now)
-        return too_late(ahead, ahead / pace, left_s, now) if ahead / pace > left_s else None
+        return turned_away(queue, flight, _worth_waiting_for(flight, decision, now), now)
 
     def _wake(self, now: float) -> None:
         """Let in whoever is next, as far as there are slots."""
@@ -389,5 +384,5 @@ def _worth_waiting_for(flight: Flight, decision: Decision, now: float) -> list[C
         each
         for each in decision.route.candidates
         if each not in done
-        and (decision.left_out.get(each.name) is NO_SLOT or each.refusal(now) is not None)
+        and (decision.left_out.get(each.name) in ONLY_BUSY or each.refusal(now) is not None)
     ]

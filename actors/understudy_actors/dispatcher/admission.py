@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.dispatcher.queue import SlotQueue
+from understudy_actors.domain.bulkhead import Compartment
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import Overloaded
 
@@ -20,15 +23,24 @@ USEFUL_SHARE: Final = 0.5
 """Half of the time that an answer usually takes must be left for it to be worth a try."""
 
 
-def slots_per_s(wanted: Sequence[Candidate], output_tokens: int, now: float) -> float | None:
-    """How many slots of these come free in a second; None if that is not known of each."""
+def slots_per_s(
+    wanted: Sequence[Candidate],
+    output_tokens: int,
+    now: float,
+    within: Compartment | None = None,
+) -> float | None:
+    """How many slots of these come free in a second; None if that is not known of each.
+
+    `within` counts those that this compartment may hold.
+    """
     pace = 0.0
     for each in wanted:
         latency_s = each.health.latency_s(now, output_tokens, 0.0)
         if latency_s <= 0.0:
             return None
         if now >= each.shut_until:
-            pace += each.limit / latency_s
+            slots = each.limit if within is None else within.most(each.limit)
+            pace += slots / latency_s
     return pace or None
 
 
@@ -36,6 +48,30 @@ def useful_s(wanted: Sequence[Candidate], output_tokens: int, now: float) -> flo
     """With less time left than this, in seconds, no answer of these can be expected."""
     usual = (each.health.latency_s(now, output_tokens, 0.0) for each in wanted)
     return min(usual, default=0.0) * USEFUL_SHARE
+
+
+def turned_away(
+    queue: SlotQueue, flight: Flight, wanted: Sequence[Candidate], now: float
+) -> Overloaded | None:
+    """Why a newcomer who wants these may not wait in line; None if it may.
+
+    In a compartment, those of it who are ahead share what it may hold.
+    """
+    tokens, priority = flight.output_tokens, flight.request.priority
+    pace = slots_per_s(wanted, tokens, now)
+    if queue.full:
+        return queue_full(len(queue), pace, now)
+    if pace is None:
+        return None
+    ahead = queue.ahead(wanted, priority, now)
+    expected_s = ahead / pace
+    for each in flight.compartments:
+        alike = queue.ahead(wanted, priority, now, each.name)
+        own_s = alike / (slots_per_s(wanted, tokens, now, each) or pace)
+        if own_s > expected_s:
+            ahead, expected_s = alike, own_s
+    left_s = flight.deadline - now - useful_s(wanted, tokens, now)
+    return too_late(ahead, expected_s, left_s, now) if expected_s > left_s else None
 
 
 def queue_full(waiting: int, pace: float | None, now: float) -> Overloaded:

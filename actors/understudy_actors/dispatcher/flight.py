@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from understudy_actors.dispatcher.select import Route
+from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.request import Request
@@ -72,6 +73,7 @@ class Flight(Struct, eq=False, gc=False):
         hedged: Was one?
         answered: One of two copies has answered: the other one is called off.
         key: Under what its answer is kept in the response cache; None: it is not.
+        compartments: In whose shares of the slots it counts.
         outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
@@ -98,3 +100,4 @@ class Flight(Struct, eq=False, gc=False):
     hedged: bool = False
     answered: bool = False
     key: bytes | None = None
+    compartments: Compartments = ()

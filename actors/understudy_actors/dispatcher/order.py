@@ -19,19 +19,23 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 from msgspec import Struct
 
 from understudy_actors.dispatcher.fairness import FairShares
+from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.request import PRIORITY_MAX
 
 _NOBODY: Final[Mapping[str, float]] = MappingProxyType({})
+Barred: TypeAlias = Mapping[Compartments, int]
+"""Candidates (bits) at which the shares of these compartments are in use."""
+NO_BARS: Final[Barred] = MappingProxyType({})
 
 
 class WaitingRule(Struct, frozen=True, kw_only=True):
@@ -51,7 +55,7 @@ class WaitingRule(Struct, frozen=True, kw_only=True):
     shares: Mapping[str, float] = _NOBODY
 
 
-def mask_of(candidates: Sequence[Candidate]) -> int:
+def mask_of(candidates: Iterable[Candidate]) -> int:
     """A set of candidates as bits, by index."""
     mask = 0
     for each in candidates:
@@ -71,6 +75,7 @@ class Waiter:
         tokens: What serving it counts in its tenant's share.
         since, deadline: Absolute, in seconds: when it came, and until when a slot is of use.
         name: Of its request.
+        compartments: Whose shares of the slots it counts in.
         band: Where it stands now: its priority, and what its waiting has lifted it by, at
             `lifted_at` last.
     """
@@ -84,6 +89,7 @@ class Waiter:
     since: float = 0.0
     deadline: float = math.inf
     name: str = ""
+    compartments: Compartments = ()
     mask: int = attrs.field(init=False)
     band: int = attrs.field(init=False)
     lifted_at: float = attrs.field(init=False)
@@ -124,11 +130,14 @@ class Line:
         """Does delay stand?"""
         return self.above_since is not None and now - self.above_since >= rule.window_s
 
-    def first(self, free: int, now: float, rule: WaitingRule) -> Waiter | None:
+    def first(self, free: int, now: float, rule: WaitingRule, barred: Barred) -> Waiter | None:
         """Who of those whom a free candidate (bits) could serve in time is next."""
         turned = self.newest_first(now, rule)
         for each in reversed(self.waiters) if turned else self.waiters:
-            if each.mask & free and now < each.deadline:
+            able = each.mask & free
+            if barred:
+                able &= ~barred.get(each.compartments, 0)
+            if able and now < each.deadline:
                 return each
         return None
 
@@ -184,7 +193,7 @@ class Order:
     _waiters: dict[int, Waiter] = attrs.Factory(dict)
     _bands: dict[int, Band] = attrs.Factory(dict)
     _lifts: list[tuple[float, int, int]] = attrs.Factory(list)  # when, whom, into which band
-    _crowds: dict[tuple[int, int], int] = attrs.Factory(dict)
+    _crowds: dict[tuple[int, int, Compartments], int] = attrs.Factory(dict)
     _kin: Counter[tuple[str, int]] = attrs.Factory(Counter)
     _served_at: dict[tuple[str, int], float] = attrs.Factory(dict)
 
@@ -194,19 +203,32 @@ class Order:
     def __iter__(self) -> Iterator[Waiter]:
         return iter(self._waiters.values())
 
-    def wanted(self) -> int:
-        """Everybody whom somebody waits for, in bits."""
+    def wanted(self, barred: Barred = NO_BARS) -> int:
+        """Everybody whom somebody waits for who is not barred there, in bits."""
         mask = 0
-        for each, _ in self._crowds:
-            mask |= each
+        for each, _, compartments in self._crowds:
+            mask |= each & ~barred.get(compartments, 0)
         return mask
 
-    def ahead(self, mask: int, band: int) -> int:
-        """How many in this band or a higher one wait for any of these candidates (bits)."""
+    def compartments(self) -> set[Compartments]:
+        """The compartments that those who wait belong to."""
+        return {each for _, _, each in self._crowds if each}
+
+    def ahead(self, mask: int, band: int, barred: Barred = NO_BARS, within: str = "") -> int:
+        """How many in this band or a higher one wait for any of these candidates (bits).
+
+        Those who are barred at all of them are not ahead of others; `within` counts all of one
+        compartment, and nobody else.
+        """
         return sum(
             count
-            for (other, where), count in self._crowds.items()
-            if where >= band and other & mask
+            for (other, where, own), count in self._crowds.items()
+            if where >= band
+            and (
+                any(each.name == within for each in own) and other & mask
+                if within
+                else other & mask & ~barred.get(own, 0)
+            )
         )
 
     def add(self, waiter: Waiter, now: float) -> None:
@@ -229,13 +251,13 @@ class Order:
                 self._served_at.pop(waiter.kin, None)
         return waiter
 
-    def next(self, free: int, now: float) -> Waiter | None:
+    def next(self, free: int, now: float, barred: Barred = NO_BARS) -> Waiter | None:
         """Take out whoever is served next by one of the free candidates (bits), if anybody is."""
         self.age(now)
         for number in sorted(self._bands, reverse=True):
             band = self._bands[number]
             for line in band.ring:
-                waiter = line.first(free, now, self.rule)
+                waiter = line.first(free, now, self.rule, barred)
                 if waiter is not None:
                     line.sample(now, self.rule)
                     if waiter.tokens:
@@ -278,7 +300,7 @@ class Order:
         if band is None:
             band = self._bands[waiter.band] = Band(FairShares(self.rule.shares))
         band.line(waiter.tenant).add(waiter)
-        crowd = waiter.mask, waiter.band
+        crowd = waiter.mask, waiter.band, waiter.compartments
         self._crowds[crowd] = self._crowds.get(crowd, 0) + 1
 
     def _unseat(self, waiter: Waiter) -> None:
@@ -286,7 +308,7 @@ class Order:
         band.remove(waiter)
         if not band.lines and band.shares.idle:
             del self._bands[waiter.band]
-        crowd = waiter.mask, waiter.band
+        crowd = waiter.mask, waiter.band, waiter.compartments
         self._crowds[crowd] -= 1
         if not self._crowds[crowd]:
             del self._crowds[crowd]

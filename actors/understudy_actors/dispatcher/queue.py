@@ -8,11 +8,12 @@ promise that is not used goes to the next in line. What comes first is said in `
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
-from understudy_actors.dispatcher.order import Order, Waiter, WaitingRule, mask_of
+from understudy_actors.dispatcher.order import NO_BARS, Barred, Order, Waiter, WaitingRule, mask_of
+from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.candidate import Candidate
 
 
@@ -54,19 +55,28 @@ class SlotQueue:
         """Does nobody wait, and is nothing promised?"""
         return not self._promised and not len(self._order)
 
-    def ahead(self, wanted: Sequence[Candidate], priority: int, now: float) -> int:
-        """How many would be served before a newcomer of this priority who wants these."""
-        self._order.age(now)
-        return self._order.ahead(mask_of(wanted), priority)
+    def ahead(
+        self, wanted: Sequence[Candidate], priority: int, now: float, within: str = ""
+    ) -> int:
+        """How many would be served before a newcomer of this priority who wants these.
 
-    def precedes(self, ticket: int, candidate: Candidate) -> bool:
+        Whose share of all of them is in use lets others pass. `within` counts those of one
+        compartment, and all of them.
+        """
+        self._order.age(now)
+        return self._order.ahead(mask_of(wanted), priority, self._barred(wanted), within)
+
+    def precedes(self, ticket: int, candidate: Candidate, compartments: Compartments = ()) -> bool:
         """Must the holder of `ticket` (0: of none) leave `candidate` to somebody in the queue?
 
-        A newcomer takes nobody's slot, whatever its priority: that decides once it is in line.
+        A newcomer takes nobody's slot, whatever its priority: that decides once it is in line. Who
+        waits for others of its own compartment to end does not keep a slot from the rest.
         """
-        if not self._has_room(candidate, ticket):
+        if not self._has_room(candidate, ticket, compartments):
             return True
-        return not ticket and bool(self._order.wanted() >> candidate.index & 1)
+        if ticket:
+            return False
+        return bool(self._order.wanted(self._barred((candidate,))) >> candidate.index & 1)
 
     def join(
         self,
@@ -81,6 +91,7 @@ class SlotQueue:
         tenant: str = "",
         tokens: float = 1.0,
         deadline: float = math.inf,
+        compartments: Compartments = (),
     ) -> Waiter:
         """Stand in line; with the `ticket` of an earlier stand as if it had never left.
 
@@ -95,6 +106,7 @@ class SlotQueue:
             tenant: Whose share it counts in.
             tokens: What it counts there, once.
             deadline: Until when a slot is of use.
+            compartments: Whose shares of the slots it counts in.
 
         Returns:
             It, as it stands: with its ticket.
@@ -106,7 +118,9 @@ class SlotQueue:
             ticket = self.last_ticket
         counts = tokens if before is None else 0.0
         came_at = now if since is None else since
-        waiter = Waiter(ticket, wanted, wake, priority, tenant, counts, came_at, deadline, name)
+        waiter = Waiter(
+            ticket, wanted, wake, priority, tenant, counts, came_at, deadline, name, compartments
+        )
         self._order.add(waiter, now)
         return waiter
 
@@ -135,13 +149,18 @@ class SlotQueue:
             mask = 0
             for index in free:
                 mask |= 1 << index
-            waiter = self._order.next(mask, now)
+            waiter = self._order.next(mask, now, self._barred(free.values()))
             if waiter is None:
                 break
             if not waiter.wake():
                 woken.append(Promise(waiter, None))
                 continue
-            candidate = next(each for each in waiter.wanted if each.index in free)
+            own = waiter.compartments
+            candidate = next(
+                each
+                for each in waiter.wanted
+                if each.index in free and self._has_room(each, 0, own)
+            )
             promise = self._promised[waiter.ticket] = Promise(waiter, candidate)
             woken.append(promise)
             if not self._has_room(candidate, 0):
@@ -162,9 +181,42 @@ class SlotQueue:
                             free.append(each)
         return free
 
-    def _has_room(self, candidate: Candidate, ticket: int) -> bool:
-        """Is there a slot beyond those promised to others than the holder of `ticket`?"""
-        promised = 0
-        for holder, promise in self._promised.items():
-            promised += promise.candidate is candidate and holder != ticket
-        return candidate.in_flight + promised < candidate.limit
+    def _has_room(self, candidate: Candidate, ticket: int, compartments: Compartments = ()) -> bool:
+        """Is there a slot beyond those promised to others than the holder of `ticket`?
+
+        And for these `compartments`, one within the share of each of them?
+        """
+        others = self._others(candidate, ticket)
+        if candidate.in_flight + len(others) >= candidate.limit:
+            return False
+        return not compartments or _has_share(candidate, others, compartments)
+
+    def _others(self, candidate: Candidate, ticket: int) -> list[Compartments]:
+        """To whom its slots are promised, but for the holder of `ticket`."""
+        return [
+            promise.waiter.compartments
+            for holder, promise in self._promised.items()
+            if promise.candidate is candidate and holder != ticket
+        ]
+
+    def _barred(self, candidates: Iterable[Candidate]) -> Barred:
+        """For those who wait, where the share of their compartments is in use."""
+        waiting = self._order.compartments()
+        if not waiting:
+            return NO_BARS
+        promised = [(each, self._others(each, 0)) for each in candidates]
+        return {
+            own: mask_of(c for c, others in promised if not _has_share(c, others, own))
+            for own in waiting
+        }
+
+
+def _has_share(
+    candidate: Candidate, promised: Sequence[Compartments], compartments: Compartments
+) -> bool:
+    """Is there one more slot in the share of each of these?"""
+    for each in compartments:
+        held = candidate.held.get(each.name, 0) + sum(each in own for own in promised)
+        if held >= each.most(candidate.limit):
+            return False
+    return True

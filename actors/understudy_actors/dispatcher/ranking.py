@@ -24,7 +24,8 @@ from understudy_actors.dispatcher.select import (
 )
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies.base import Strategy, View
-from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.bulkhead import Compartments
+from understudy_actors.domain.candidate import NO_SHARE, ONLY_BUSY, Candidate
 from understudy_actors.domain.outcome import HoldKind
 from understudy_actors.domain.request import Request
 from understudy_actors.runtime.ports import Stream
@@ -100,7 +101,7 @@ class Ranking:
         """Rank for a flight; whom it tried already is left out."""
         tokens = flight.input_tokens, flight.output_tokens
         view = View(now, flight.request, *tokens, self._draws)
-        return self._rank(view, flight.tried, flight.outgrew)
+        return self._rank(view, flight.tried, flight.outgrew, flight.compartments)
 
     def able(self, flight: Flight, now: float) -> Decision:
         """Who could serve a flight now, in configured order: no strategy takes a turn for it."""
@@ -109,7 +110,7 @@ class Ranking:
         route = self._routes.get(key) or self._make_route(key)
         decision = Decision(now, self.strategy_name(request), route, route.candidates)
         view = View(now, request, flight.input_tokens, flight.output_tokens, self._draws)
-        self._filter(decision, view, flight.tried, flight.outgrew)
+        self._filter(decision, view, flight.tried, flight.outgrew, flight.compartments)
         return decision
 
     def select(self, message: Select, now: float) -> Decision:
@@ -117,7 +118,13 @@ class Ranking:
         tokens = message.input_tokens, message.output_tokens
         return self._rank(View(now, message.request, *tokens, self._draws), (), 0)
 
-    def _rank(self, view: View, tried: Sequence[Candidate], outgrew: int) -> Decision:
+    def _rank(
+        self,
+        view: View,
+        tried: Sequence[Candidate],
+        outgrew: int,
+        compartments: Compartments = (),
+    ) -> Decision:
         request = view.request
         key = route_key(request)
         route = self._routes.get(key) or self._make_route(key)
@@ -126,10 +133,11 @@ class Ranking:
         if (
             self._shut
             or tried
+            or compartments
             or request.max_cost_usd is not None
             or (route.smallest_window is not None and view.input_tokens > route.smallest_window)
         ):
-            self._filter(decision, view, tried, outgrew)
+            self._filter(decision, view, tried, outgrew, compartments)
         if len(decision.ranked) > 1:
             decision.ranked = self._order(decision, view)
         if decision.ranked:
@@ -138,7 +146,12 @@ class Ranking:
         return decision
 
     def _filter(
-        self, decision: Decision, view: View, tried: Sequence[Candidate], outgrew: int
+        self,
+        decision: Decision,
+        view: View,
+        tried: Sequence[Candidate],
+        outgrew: int,
+        compartments: Compartments,
     ) -> None:
         """Leave out whoever cannot serve this request now, with the reason."""
         left_out, now = dict[str, str](), view.now
@@ -147,11 +160,13 @@ class Ranking:
         busy_until = 0.0  # when the last one is free again who is only busy; infinity: unknown
         for each in decision.ranked:
             reason = self._unfit_now(each, view, tried, outgrew)
+            if reason is None and compartments and each.crowded(compartments):
+                reason = NO_SHARE
             if reason is None:
                 staying.append(each)
                 continue
             left_out[each.name] = reason
-            if reason is NO_SLOT:
+            if reason in ONLY_BUSY:
                 busy_until = math.inf
             elif each.shut_until > now and reason is each.shut_why:
                 until = each.shut_until  # infinity: no time will change it, only a hand

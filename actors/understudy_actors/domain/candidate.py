@@ -7,8 +7,14 @@ from typing import Final, Protocol
 import attrs
 from msgspec import Struct
 
+from understudy_actors.domain.bulkhead import Compartments, full
+
 NO_SLOT: Final = "no slot"
-"""Why a candidate is left out when only its concurrency is used up: the one reason to wait."""
+"""Why a candidate is left out when only its concurrency is used up: a reason to wait."""
+NO_SHARE: Final = "its share of the slots is in use"
+"""The same, when only requests of the same compartment stand in the way."""
+ONLY_BUSY: Final = frozenset({NO_SLOT, NO_SHARE})
+"""The reasons to wait: whoever ends makes room."""
 
 
 class Price(Struct, frozen=True):
@@ -177,6 +183,7 @@ class Candidate:
         spec: What configuration says.
         index: Position in configuration, from 0; the last resort between equals.
         in_flight: Attempts running now.
+        held: How many of them belong to each compartment, by its name (see `bulkhead`).
         limit: How many may run at once, now.
         shut_until: No attempt is admitted before this time (engine clock, seconds).
         shut_why: Why, e.g. `open` or `rate limited`.
@@ -199,6 +206,7 @@ class Candidate:
     ramp: float = 1.0
     free_left: int | None = None
     picked: int = 0
+    held: dict[str, int] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
         self.name = self.spec.name
@@ -208,3 +216,7 @@ class Candidate:
         if now < self.shut_until:
             return self.shut_why
         return NO_SLOT if self.in_flight >= self.limit else None
+
+    def crowded(self, compartments: Compartments) -> bool:
+        """Is the share of any of these compartments in use, whoever else has room?"""
+        return full(self.held, compartments, self.limit)

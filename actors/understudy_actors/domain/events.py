@@ -28,6 +28,8 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     fallback: bool = True
     timeout_s: float | None = None
     streams: bool = False
+    tenant: str | None = None
+    priority: int = 0
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.bulkhead import full
+from understudy_actors.domain.candidate import NO_SHARE, NO_SLOT, Candidate
 from understudy_actors.domain.outcome import Verdict
 from understudy_actors.provider import by_hand, status
 from understudy_actors.provider.account import Account, ProviderSnapshot
@@ -35,6 +36,7 @@ from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.runtime.actor import Context
 
 _FULL: Final = Refusal(None, NO_SLOT)
+_CROWDED: Final = Refusal(None, NO_SHARE)
 
 
 class ProviderActor:
@@ -105,6 +107,12 @@ class ProviderActor:
         refusal = None if calm else self._account.check(endpoint, now, message.tokens)
         if refusal is None and concurrency.in_flight >= concurrency.capacity:
             refusal = _FULL
+        elif (
+            refusal is None
+            and (compartments := message.compartments)
+            and full(endpoint.candidate.held, compartments, concurrency.capacity)
+        ):
+            refusal = _CROWDED
         if refusal is not None:
             self._refused(endpoint, now)
             return refusal
@@ -122,8 +130,11 @@ class ProviderActor:
             not calm and domain is not None and domain.is_probe(attempt),
             endpoint.free is not None and endpoint.free.take(self._wall()),
             message.request,
+            message.compartments,
         )
         self._owed[attempt] = permit
+        if message.compartments:
+            endpoint.hold_share(message.compartments)
         endpoint.candidate.in_flight = load
         if permit.probe or permit.domain_probe or proving or permit.free:
             self._account.changed(
@@ -152,10 +163,13 @@ class ProviderActor:
         endpoint = self._endpoints[permit.endpoint]
         if self._owed.pop(permit.attempt, None) is not None:
             endpoint.concurrency.ended()
+            endpoint.give_share_back(permit.compartments)
         elif permit.generation >= endpoint.breaker.generation:
             return  # it is back already; whoever returned while the actor was down is older
         judge(self._account, endpoint, message, now, self._wall())
         self._after(endpoint, now, permit.free and message.verdict is Verdict.VOID)
+        if permit.compartments:  # somebody of its own may take the slot, though others had room
+            self._notify(endpoint.candidate)
 
     def _after(self, endpoint: Endpoint, now: float, given_back: bool) -> None:
         """After an attempt: publish, and let a waiter know of the slot."""
@@ -232,3 +246,4 @@ class ProviderActor:
         for attempt, permit in own.items():
             self._owed[attempt] = permit
             self._endpoints[permit.endpoint].concurrency.started()
+            self._endpoints[permit.endpoint].hold_share(permit.compartments)

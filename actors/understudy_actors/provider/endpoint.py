@@ -9,6 +9,7 @@ import attrs
 from msgspec import Struct
 from msgspec.structs import replace
 
+from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.concurrency import Concurrency, ConcurrencySnapshot
@@ -72,6 +73,7 @@ class Endpoint:
         """An endpoint of which nothing is known."""
         health = candidate.health = Health()
         candidate.guard_tokens = settings.guard.cap if settings.guard is not None else math.inf
+        candidate.held.clear()
         quota = candidate.spec.free_quota
         return cls(
             candidate,
@@ -100,6 +102,20 @@ class Endpoint:
         self.candidate.guard_tokens = snapshot.guard_tokens
         if self.free is not None:
             self.free.used, self.free.window = snapshot.free_used, snapshot.free_window
+
+    def hold_share(self, compartments: Compartments) -> None:
+        """An attempt that has a slot counts in these."""
+        held = self.candidate.held
+        for each in compartments:
+            held[each.name] = held.get(each.name, 0) + 1
+
+    def give_share_back(self, compartments: Compartments) -> None:
+        """It gave its slot back. Who holds nothing is not remembered: there may be many tenants."""
+        held = self.candidate.held
+        for each in compartments:
+            held[each.name] -= 1
+            if not held[each.name]:
+                del held[each.name]
 
     def forget(self) -> None:
         """Forget what was observed, as at the start."""

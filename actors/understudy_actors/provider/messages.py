@@ -6,6 +6,7 @@ import enum
 
 from msgspec import Struct
 
+from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.outcome import ErrorClass, HoldKind, Verdict
 
 
@@ -13,7 +14,8 @@ class Admit(Struct, frozen=True, gc=False):
     """May this attempt run now? Answer: a `Permit` or a `Refusal`.
 
     `attempt` is unique in the engine; `timeout_s` is the attempt's limit, from which the lease of a
-    half-open probe follows; `tokens` is about how many it may use, prompt and answer together.
+    half-open probe follows; `tokens` is about how many it may use, prompt and answer together;
+    `compartments` are those in whose shares of the slots it counts.
     """
 
     attempt: int
@@ -21,6 +23,7 @@ class Admit(Struct, frozen=True, gc=False):
     timeout_s: float
     request: str | None = None
     tokens: int = 0
+    compartments: Compartments = ()
 
 
 class Permit(Struct, frozen=True, gc=False):
@@ -41,6 +44,7 @@ class Permit(Struct, frozen=True, gc=False):
     domain_probe: bool = False
     free: bool = False
     request: str | None = None
+    compartments: Compartments = ()
 
 
 class Settle(Struct, frozen=True, gc=False):

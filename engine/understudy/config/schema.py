@@ -20,6 +20,7 @@ from understudy.config.sections import (
     HedgeConfig,
     LogConfig,
     RetryConfig,
+    ShareConfig,
     WaitingConfig,
 )
 from understudy.config.store import StoreConfig
@@ -61,6 +62,7 @@ class Config(Section, frozen=True, kw_only=True):
         reroute_refused_content: True asks another provider when one refuses the content.
         queue_capacity: How many requests may wait for a slot.
         waiting: In what order they are served.
+        max_share: How much of each endpoint an operation, a tenant or a priority may hold at once.
         stream: Silence within streams.
         collapse: True lets identical requests under way share one call, if their answer is the same
             each time: embeddings, and chats at temperature 0.
@@ -95,6 +97,7 @@ class Config(Section, frozen=True, kw_only=True):
     reroute_refused_content: bool = False
     queue_capacity: Count = 1000
     waiting: WaitingConfig = WaitingConfig()
+    max_share: ShareConfig = ShareConfig()
     stream: StreamConfig = StreamConfig()
     collapse: bool = False
     cache: CacheConfig = CacheConfig(enabled=False)

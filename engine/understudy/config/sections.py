@@ -13,12 +13,16 @@ from understudy.config.values import (
     Amount,
     Count,
     CountOrZero,
+    Name,
+    Portion,
+    PriorityName,
     Seconds,
     SecondsOrZero,
     Share,
     Text,
     Weight,
 )
+from understudy_actors.domain.bulkhead import ShareRule
 from understudy_actors.domain.outcome import ErrorClass
 
 BackoffKind: TypeAlias = Literal["exponential", "linear"]
@@ -298,6 +302,31 @@ class WaitingConfig(Section, frozen=True, kw_only=True):
     standing_s: Seconds = field(default=0.5, name="standing")
     window_s: SecondsOrZero = field(default=5.0, name="window")
     shares: dict[Text, Weight] = field(default_factory=dict)
+
+
+class ShareConfig(Section, frozen=True, kw_only=True):
+    """Bulkheads: how much of each endpoint's slots some requests may hold at once, at most.
+
+    A share is a ceiling, no reserve; one slot is always allowed. Who is not named has no ceiling.
+
+    Attributes:
+        operations: Operation to its share.
+        tenants: Tenant to its share; * is every one that is not named, each by itself.
+        priorities: Priority to the share of all requests of this one or a lower one.
+    """
+
+    title: ClassVar[str] = "max_share"
+
+    operations: dict[Name, Portion] = field(default_factory=dict)
+    tenants: dict[Text, Portion] = field(default_factory=dict)
+    priorities: dict[PriorityName, Portion] = field(default_factory=dict)
+
+    def rule(self) -> ShareRule | None:
+        """Which compartments there are; None: none."""
+        if not (self.operations or self.tenants or self.priorities):
+            return None
+        priorities = {int(name): share for name, share in self.priorities.items()}
+        return ShareRule(operations=self.operations, tenants=self.tenants, priorities=priorities)
 
 
 class ComplexityConfig(Section, frozen=True, kw_only=True):

@@ -75,6 +75,9 @@ CountOrZero: TypeAlias = Annotated[
     int, Meta(ge=0, le=10**12, extra={"should": "a whole number, 0 or more"})
 ]
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1, extra={"should": "a number from 0 to 1"})]
+Portion: TypeAlias = Annotated[
+    float, Meta(gt=0, le=1, extra={"should": "a number more than 0 and at most 1"})
+]
 Weight: TypeAlias = Annotated[
     float, Meta(gt=0, le=1e6, extra={"should": "a number more than 0 and at most 1000000"})
 ]
@@ -107,6 +110,10 @@ Name: TypeAlias = Annotated[
 ]
 """A provider's name holds no slash, so that `provider/model` can be read back."""
 
+PriorityName: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^(-[1-3]|[0-3])$(?!\n)", extra={"should": "a priority from -3 to 3"}),
+]
 HeaderName: TypeAlias = Annotated[
     str,
     Meta(

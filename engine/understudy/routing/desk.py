@@ -62,6 +62,7 @@ class Desk:
         self._clock = ports.clock
         self._ids = ports.ids
         self._config = config
+        self._shares = config.max_share.rule()
         self._records = records
         self._cache = cache
         self._operations = operations
@@ -89,6 +90,8 @@ class Desk:
                     fallback=flight.fallback,
                     timeout_s=request.timeout_s,
                     streams=streams,
+                    tenant=request.tenant,
+                    priority=request.priority,
                 )
             )
         return flight
@@ -108,6 +111,7 @@ class Desk:
             raise
         config = self._config
         timeout_s = request.timeout_s if request.timeout_s is not None else config.deadline_s
+        shares = self._shares
         return Flight(
             request,
             identity,
@@ -118,6 +122,7 @@ class Desk:
             _expected_output(request),
             config.fallback and request.fallback,
             hedge=request.hedge if request.hedge is not None else config.hedges(request.operation),
+            compartments=shares.compartments(request) if shares is not None else (),
         )
 
     async def see_through(self, flight: Flight, call: Call | None) -> Result:

@@ -18,7 +18,7 @@ from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.messages import Failed, Left, Rank, Step, WaitForSlot
 from understudy_actors.dispatcher.retry import Failure, Move
-from understudy_actors.domain.candidate import NO_SLOT, Candidate
+from understudy_actors.domain.candidate import ONLY_BUSY, Candidate
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.events import (
     AttemptAdmitted,
@@ -206,6 +206,7 @@ def _admit(
                 timeout_s,
                 flight.id,
                 flight.input_tokens + flight.output_tokens,
+                flight.compartments,
             )
         )
     except ActorError as error:
@@ -246,7 +247,7 @@ def _note_refusal(
     now: float,
 ) -> None:
     decision.leave_out({candidate.name: refusal.why})
-    if refusal.why is NO_SLOT:
+    if refusal.why in ONLY_BUSY:
         decision.can_wait, decision.wait_until = True, math.inf
     elif refusal.retry_at is not None and refusal.retry_at < math.inf:
         decision.retry_at = min(refusal.retry_at, decision.retry_at or refusal.retry_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from understudy_actors.domain.candidate import NO_SLOT
+from understudy_actors.domain.candidate import ONLY_BUSY
 from understudy_actors.domain.events import (
     AttemptAdmitted,
     AttemptDispatched,
@@ -321,4 +321,4 @@ class RetryTimes(Watch):
 
 
 _DOWN: Final = "its actor"
-_TIMED: Final = {NO_SLOT, "open", "isolated", *(kind.value for kind in HoldKind)}
+_TIMED: Final = {*ONLY_BUSY, "open", "isolated", *(kind.value for kind in HoldKind)}

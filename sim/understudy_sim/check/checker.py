@@ -12,6 +12,7 @@ from understudy_sim.check.actors import Asks, Restarts, Shutdown, Time
 from understudy_sim.check.admission import Accounts, NoPassing, NoPretext, RetryTimes
 from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generations, Paths
 from understudy_sim.check.budget import FailoverGuard, RetryTokens, Scores
+from understudy_sim.check.bulkheads import Bulkheads
 from understudy_sim.check.closing import Closing
 from understudy_sim.check.collapsing import Shared
 from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
@@ -97,6 +98,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     SlotLimits,
     Meanings,
     Shared,
+    Bulkheads,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 

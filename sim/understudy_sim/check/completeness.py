@@ -28,6 +28,7 @@ from understudy_actors.domain.events import (
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
 from understudy_sim.check.agenda import Agenda
 from understudy_sim.check.budget import Guards
+from understudy_sim.check.bulkheads import Members
 from understudy_sim.check.gates import ACTOR, Gates
 from understudy_sim.check.rules import DEFAULT, Rules, provider_of
 from understudy_sim.check.violation import Hears, Violation, Watch, Witness
@@ -215,7 +216,7 @@ class Failover(Watch):
 
 
 class WakeUps(Watch):
-    """F2."""
+    """F2. Of those who belong to no compartment, whose share may be in use."""
 
     name = "F2"
     claim = "nobody waits for a slot while a candidate has one to spare"
@@ -226,7 +227,9 @@ class WakeUps(Watch):
         self._wanted: dict[str, list[str]] = {}
         self._waits: Agenda[tuple[int, RetryScheduled]] = Agenda(rules.late_s)
         self._dispatcher_up_since: float = -math.inf
+        self._members = Members(rules)
         self.hears = {
+            **self._members.hears(),
             **self._gates.hears(),
             **self._slots.hears(),
             ActorCrashed: self._crashed,
@@ -271,11 +274,12 @@ class WakeUps(Watch):
             self._wanted.setdefault(event.request, []).append(event.endpoint)
 
     def _scheduled(self, seq: int, event: RetryScheduled) -> None:
-        if event.why == "slot":
+        if event.why == "slot" and not self._members.of(event.request):
             self._waits.add(event.request, event.at_s + STARVED_S, (seq, event))
             self.due = self._waits.due
 
-    def _outcome(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
+    def _outcome(self, seq: int, event: RequestOutcome) -> None:
+        self._members.over(seq, event)
         if self._wanted:
             self._wanted.pop(event.request, None)
             self._waits.drop(event.request)

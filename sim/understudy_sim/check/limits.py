@@ -68,11 +68,11 @@ class SlotLimits(Watch):
         super().__init__(rules)
         self._limits: dict[str, _Limit] = {}
         self.hears = {
-            SlotTaken: self._on_taken,
-            SlotFreed: self._on_freed,
-            AttemptEnded: self._on_ended,
-            PermitReleased: self._on_released,
-            LimitSet: self._on_limit,
+            SlotTaken: self.on_taken,
+            SlotFreed: self.on_freed,
+            AttemptEnded: self.on_ended,
+            PermitReleased: self.on_released,
+            LimitSet: self.on_limit,
             Unqueued: self._on_kept,
             Queued: self._on_place,
             QueueLeft: self._on_place,
@@ -88,7 +88,13 @@ class SlotLimits(Watch):
             limit = self._limits[endpoint] = _Limit(start)
         return limit
 
-    def _on_taken(self, seq: int, event: SlotTaken) -> Violation | None:
+    def limit_of(self, endpoint: str) -> tuple[int, bool]:
+        """How many slots there are, and whether that is sure; else it is the most."""
+        limit = self._limit(endpoint)
+        return int(limit.value + _ROUNDING), limit.sure
+
+    def on_taken(self, seq: int, event: SlotTaken) -> Violation | None:
+        """A slot is in use."""
         limit = self._limit(event.endpoint)
         limit.in_flight = event.in_flight
         limit.taken[event.permit] = event.at_s, event.in_flight, event.request
@@ -97,7 +103,8 @@ class SlotLimits(Watch):
         said = f"{event.endpoint} has {event.in_flight} in flight, and a limit of {limit.value:.2f}"
         return self.broken("beyond", said, (seq, event))
 
-    def _on_released(self, seq: int, event: PermitReleased) -> Violation | None:
+    def on_released(self, seq: int, event: PermitReleased) -> Violation | None:
+        """An attempt's verdict is in: the limit may grow by it."""
         limit = self._limits.get(event.scope)
         taken = limit.taken.get(event.permit) if limit is not None else None
         if limit is None or taken is None:
@@ -112,13 +119,14 @@ class SlotLimits(Watch):
             limit.value = min(limit.value + growth, float(most))
         return None
 
-    def _on_freed(self, seq: int, event: SlotFreed) -> None:  # noqa: ARG002
+    def on_freed(self, seq: int, event: SlotFreed) -> None:  # noqa: ARG002
+        """A slot is free again."""
         limit = self._limit(event.endpoint)
         limit.in_flight = event.in_flight
         limit.taken.pop(event.permit, None)
         limit.over.discard(event.permit)
 
-    def _on_ended(self, seq: int, event: AttemptEnded) -> None:  # noqa: ARG002
+    def on_ended(self, seq: int, event: AttemptEnded) -> None:  # noqa: ARG002
         """Usually its slot is free by then; if not, its actor will be told when it is back."""
         limit = self._limits.get(event.endpoint)
         if limit is not None and event.attempt in limit.taken:
@@ -141,7 +149,8 @@ class SlotLimits(Watch):
         if event.source == _HALF_OPEN and event.target == _CLOSED:
             self._limit(event.scope).recovered_at = event.at_s
 
-    def _on_limit(self, seq: int, event: LimitSet) -> Violation | None:
+    def on_limit(self, seq: int, event: LimitSet) -> Violation | None:
+        """The limit was cut, or starts anew."""
         endpoint, limit = event.endpoint, self._limit(event.endpoint)
         before, sure = limit.value, limit.sure
         if limit.recovered_at == event.at_s:

@@ -76,7 +76,8 @@ class InLine(_Line):
 
     Inside a band those of one tenant are compared, as long as nobody of that tenant can have been
     lifted into their line: the oldest is next, or the newest if at each service for a while the
-    oldest had waited too long.
+    oldest had waited too long. Nothing is said where there are bulkheads: whoever's share is in use
+    is passed, and so is its line.
     """
 
     name = "S36"
@@ -99,6 +100,8 @@ class InLine(_Line):
             AttemptAdmitted: self._admitted,
             RequestOutcome: self._outcome,
         }
+        if rules.shares is not None:
+            self.hears = {}
 
     def _joined(self, seq: int, event: Queued) -> None:
         kin = event.tenant, event.priority

@@ -23,6 +23,7 @@ from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.order import WaitingRule
 from understudy_actors.dispatcher.retry import GuardRule, RetryRule
 from understudy_actors.dispatcher.strategies import BUILT_IN
+from understudy_actors.domain.bulkhead import ShareRule
 from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.ledger.account import Limit
 from understudy_actors.ledger.windows import Zone
@@ -65,6 +66,7 @@ class Rules:
         budget_ratio, budget_per_second, budget_cap: Of the retry budget.
         queue_capacity: How many requests may wait for a slot.
         waiting: In what order they are served.
+        shares: Which compartments there are; None: none.
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
         hedge: When second copies may be sent.
         limits, zone: Budgets, and where their days begin.
@@ -93,6 +95,7 @@ class Rules:
     budget_cap: float = 20.0
     queue_capacity: int = 1000
     waiting: WaitingRule = _WAITING
+    shares: ShareRule | None = None
     reroute_refused_content: bool = False
     hedge: HedgeRule = _HEDGE
     limits: tuple[Limit, ...] = ()
@@ -128,6 +131,7 @@ class Rules:
             budget_cap=settings.budget_cap,
             queue_capacity=settings.queue_capacity,
             waiting=settings.waiting,
+            shares=config.max_share.rule(),
             reroute_refused_content=settings.reroute_refused_content,
             hedge=settings.hedge,
             limits=tuple(each.limit() for each in config.budgets),

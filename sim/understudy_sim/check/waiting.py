@@ -19,6 +19,7 @@ class Bands(Watch):
     """L6. That whoever waits is answered by its deadline is S11.
 
     A band is known from below by the time since anybody of its tenant and priority was served.
+    Where there are bulkheads, whoever's share is in use may be passed.
     """
 
     name = "L6"
@@ -79,6 +80,8 @@ class Bands(Watch):
     def _passed(self, event: Unqueued, here: tuple[int, Unqueued]) -> Violation | None:
         """Is anybody of a higher band passed by who could have had the slot?"""
         now = event.at_s
+        if self.rules.shares is not None:
+            return None
         for other in self._waiting.values():
             each = other[1]
             if event.endpoint not in each.wanted or now >= each.deadline:

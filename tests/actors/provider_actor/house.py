@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tests.actors.dispatcher.made import spec
 from tests.actors.runtime.world import World
+from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
 from understudy_actors.domain.events import Event
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
@@ -104,10 +105,17 @@ class House:
     def pass_time(self, seconds: float) -> None:
         self.world.advance_to(self.now + seconds)
 
-    def admit(self, index: int = 0, timeout_s: float = 10.0, tokens: int = 0) -> Permit | Refusal:
+    def admit(
+        self,
+        index: int = 0,
+        timeout_s: float = 10.0,
+        tokens: int = 0,
+        compartments: Compartments = (),
+    ) -> Permit | Refusal:
         self.attempts += 1
+        name = self.tier[index].name
         answer: Permit | Refusal = self.ref.ask_now(
-            Admit(self.attempts, self.tier[index].name, timeout_s, tokens=tokens)
+            Admit(self.attempts, name, timeout_s, tokens=tokens, compartments=compartments)
         )
         if isinstance(answer, Permit):
             self.permits[answer.attempt] = answer

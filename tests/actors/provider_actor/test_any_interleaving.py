@@ -17,7 +17,8 @@ from hypothesis.stateful import (
 from tests.actors.dispatcher.made import spec
 from tests.actors.provider_actor.house import DAY_S, House
 from tests.actors.provider_actor.ledger import Ledger
-from understudy_actors.domain.candidate import NO_SLOT, FreeQuota
+from understudy_actors.domain.bulkhead import Compartment, Compartments
+from understudy_actors.domain.candidate import NO_SHARE, NO_SLOT, FreeQuota
 from understudy_actors.domain.outcome import POLICY, ErrorClass, HoldKind, Scope, Verdict
 from understudy_actors.provider import actor
 from understudy_actors.provider.messages import (
@@ -33,6 +34,7 @@ from understudy_actors.provider.messages import (
 
 COUNT = 2
 QUOTA = 3
+HALF, THIRD = Compartment("half", 0.5), Compartment("third", 1 / 3)
 index = st.integers(0, COUNT - 1)
 anywhere = st.sampled_from([None, "p/m0", "p/m1"])
 ENDS = (ErrorClass.SERVER, ErrorClass.CONNECT)
@@ -67,23 +69,36 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             return self.house.up
 
         @precondition(running)
-        @rule(index=index, timeout_s=st.sampled_from([0.5, 10.0]), times=st.sampled_from([1, 1, 3]))
-        def admit(self, index: int, timeout_s: float, times: int) -> None:
+        @rule(
+            index=index,
+            timeout_s=st.sampled_from([0.5, 10.0]),
+            some=st.sampled_from([(1, ()), (1, (HALF,)), (3, ()), (3, (HALF, THIRD))]),
+        )
+        def admit(self, index: int, timeout_s: float, some: tuple[int, Compartments]) -> None:
+            times, own = some
             for _ in range(times):
                 candidate = self.house.tier[index]
                 told = candidate.refusal(self.house.now)
-                answer = self.house.admit(index, timeout_s)
+                if told is None and candidate.crowded(own):
+                    told = NO_SHARE
+                answer = self.house.admit(index, timeout_s, compartments=own)
                 if isinstance(answer, Permit):
                     assert told is None, "the reading refused what the actor admits"
                     self.check_permit(answer, index)
                 else:
                     assert told is not None, "the reading promised what the actor refuses"
-                    assert (told is NO_SLOT) == (answer.why is NO_SLOT)
-                    assert candidate.refusal(self.house.now) is not None
+                    for why in (NO_SLOT, NO_SHARE):
+                        assert (told is why) == (answer.why is why)
+                    refused = candidate.refusal(self.house.now) is not None
+                    assert refused or candidate.crowded(own)
 
         def check_permit(self, permit: Permit, index: int) -> None:
             mine = [p for p in self.house.permits.values() if p.endpoint == permit.endpoint]
             assert permit.load == len(mine)
+            limit = self.house.tier[index].limit
+            alike = [sum(each in p.compartments for p in mine) for each in permit.compartments]
+            most = [max(1, int(each.share * limit)) for each in permit.compartments]
+            assert all(map(int.__le__, alike, most)), "more than its share"
             day = int(self.house.now // DAY_S)
             left = QUOTA - self.free_used.get(day, 0)
             assert permit.free == (index == 1 and left > 0), "free calls are miscounted"
@@ -105,12 +120,16 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.returned.append(permit)
             before = len(self.ledger.counted)
             heard = self.who_hears(permit)
+            self.house.noticed.clear()
             verdict = Verdict.VOID if void else None
             self.house.settle(permit, None if void else error, verdict, hint_s)
             day = int(self.house.now // DAY_S)
             if void and self.free_taken.get(permit.attempt) == day:
                 self.free_used[day] -= 1
             if self.house.up:
+                if permit.compartments:
+                    names = [each.name for each in self.house.noticed]
+                    assert permit.endpoint in names, "nobody hears that its share has room"
                 self.ledger.read(self.house.events)
                 counted = {
                     (w, v) for w, p, v in self.ledger.counted[before:] if p == permit.attempt
@@ -240,6 +259,9 @@ def provider_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             for each in house.tier:
                 owed = sum(p.endpoint == each.name for p in house.permits.values())
                 assert each.in_flight == owed
+                mine = [p for p in house.permits.values() if p.endpoint == each.name]
+                names = [own.name for p in mine for own in p.compartments]
+                assert each.held == {name: names.count(name) for name in names}
                 assert 0 <= each.guard_tokens <= 10
 
         @invariant()

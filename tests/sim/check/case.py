@@ -7,19 +7,23 @@ from collections.abc import Callable
 import attrs
 
 from tests.sim.check.tape import Tape
-from understudy_sim.check import Watch
+from understudy_sim.check import Rules, Watch
 
 Build = Callable[[Tape], object]
 
 
 @attrs.frozen
 class Case:
-    """`bad` makes `monitor` say a sentence that holds `said`; `good` makes it say nothing."""
+    """`bad` makes `monitor` say a sentence that holds `said`; `good` makes it say nothing.
+
+    `rules` are its own; None: those of all cases.
+    """
 
     monitor: type[Watch]
     said: str
     bad: Build
     good: Build
+    rules: Rules | None = None
 
     def __str__(self) -> str:
         return f"{self.monitor.name} {self.said}"

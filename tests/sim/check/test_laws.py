@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.check.case import Case
+from tests.sim.check.cases_of_bulkheads import CASES as BULKHEADS
 from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
 from tests.sim.check.cases_of_limits import CASES as LIMITS
@@ -117,6 +118,7 @@ def preferring(t: Tape, count: int, refused: str | None = None) -> Tape:
 
 
 CASES = [
+    *BULKHEADS,
     *FOLLOWING,
     *WAITING,
     *STREAMS,
@@ -983,7 +985,7 @@ CASES = [
 def test_a_trace_that_breaks_the_law_is_reported(case: Case) -> None:
     tape = Tape()
     case.bad(tape)
-    found = breaks(case.monitor, tape, RULES)
+    found = breaks(case.monitor, tape, case.rules or RULES)
     assert len(found) == 1, found
     assert case.said in found[0].sentence
     assert found[0].monitor == case.monitor.name
@@ -995,7 +997,7 @@ def test_a_trace_that_breaks_the_law_is_reported(case: Case) -> None:
 def test_a_trace_that_keeps_the_law_is_not(case: Case) -> None:
     tape = Tape()
     case.good(tape)
-    assert breaks(case.monitor, tape, RULES) == []
+    assert breaks(case.monitor, tape, case.rules or RULES) == []
 
 
 def test_every_monitor_has_a_case() -> None:

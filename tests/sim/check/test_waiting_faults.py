@@ -15,12 +15,22 @@ from understudy_sim.world import run
 
 RACE, OUTAGE, RUSH, CROWD = "error-first-race", "hedged-outage", "rush", "popular-question"
 LATE, TIGHT = "stragglers", "error-first-race, few copies"
+SHARES = "rush, shares"
 HEDGING = ("understudy.routing.hedging", "understudy.routing.loop:hedged")
 BUDGET = ("understudy_actors.dispatcher.hedge", "understudy_actors.dispatcher.actor:HedgeBudget")
 TARGETS = ("understudy_actors.dispatcher.hedge", "understudy_actors.dispatcher.actor:targets")
 DELAY = ("understudy_actors.dispatcher.hedge", "understudy.routing.hedging:delay_s")
 ORDER = ("understudy_actors.dispatcher.order", "understudy_actors.dispatcher.queue:Order")
-FULL = ("understudy_actors.dispatcher.admission", "understudy_actors.dispatcher.actor:queue_full")
+FULL = (
+    "understudy_actors.dispatcher.admission",
+    "understudy_actors.dispatcher.admission:queue_full",
+)
+FULL_SHARE = (
+    "understudy_actors.domain.bulkhead",
+    "understudy_actors.provider.actor:full",
+    "understudy_actors.domain.candidate:full",
+)
+ENDPOINT = ("understudy_actors.provider.endpoint", "understudy_actors.provider.account:Endpoint")
 COLLAPSE = ("understudy.routing.collapse", "understudy.engine:Collapser")
 
 FAULTS = [
@@ -47,6 +57,10 @@ FAULTS = [
      "max(waiter.lifted_at, served_at) + self.rule.ageing_s", "waiter.since + 0.5"),
     ("L6", RUSH, FULL, "come again at once",
      "hint_s = HINT_S if pace is None else min(HINT_MAX_S, 1.0 / pace)", "hint_s = 0.0"),
+    ("S41", SHARES, FULL_SHARE, "shares do not bind",
+     ">= each.most(limit) for each", "> 1000 for each"),
+    ("S41", SHARES, ENDPOINT, "shares only grow",
+     "            held[each.name] -= 1\n", ""),
     ("L9", CROWD, COLLAPSE, "the first to leave ends the call",
      "        if not shared.waiting:\n", "        if True:\n"),
     ("L9", CROWD, COLLAPSE, "everybody pays",
@@ -73,6 +87,8 @@ def short(name: str) -> Scenario:
         engine["hedge"] = {"burst": 20, "concurrent": 3, "samples": 10}
     elif name == RUSH:
         engine["queue_capacity"] = 60
+    elif name == SHARES:
+        engine["max_share"] = {"tenants": {"*": 0.5, "greedy": 0.25}, "priorities": {"0": 0.75}}
     elif name == CROWD:
         document["clients"][0]["deadline"] = 2.5
         document["faults"] = [{"kind": "hang", "share": 0.5, "from": 5, "for": 30}]
@@ -84,7 +100,7 @@ def found(name: str) -> set[str]:
     return {each.monitor for each in run(short(name), monitors=ALL).violations}
 
 
-@pytest.mark.parametrize("name", [RACE, OUTAGE, RUSH, CROWD, LATE, TIGHT])
+@pytest.mark.parametrize("name", [RACE, OUTAGE, RUSH, SHARES, CROWD, LATE, TIGHT])
 def test_nothing_is_found_where_nothing_is_planted(name: str) -> None:
     assert found(name) == set()
 
@@ -95,14 +111,15 @@ def test_nothing_is_found_where_nothing_is_planted(name: str) -> None:
 def test_a_planted_fault_breaks_a_law(
     law: str,
     scenario: str,
-    place: tuple[str, str],
+    place: tuple[str, ...],
     fault: str,
     old: str,
     new: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    module, seam = place
+    module, *seams = place
     faulty = Mutant(fault, module, old, new).plant()
-    caller, name = seam.split(":")
-    monkeypatch.setattr(importlib.import_module(caller), name, getattr(faulty, name))
+    for seam in seams:
+        caller, name = seam.split(":")
+        monkeypatch.setattr(importlib.import_module(caller), name, getattr(faulty, name))
     assert law in found(scenario)
