@@ -477,6 +477,24 @@ async def test_all_who_share_a_call_that_fails_are_given_the_old_answer() -> Non
         assert len(calls.calls) == 2
 
 
+async def test_a_shared_call_that_is_late_tells_whom_it_asked() -> None:
+    async with house({**ordered("a"), **ON, "deadline": "3s"}, a=Script(HANG)) as (engine, _):
+        # Both limits end in the same instant, in any order: hence many.
+        for error in await together(engine, *(asking(str(number)) for number in range(8))):
+            assert isinstance(error, AllAttemptsFailed)
+            assert [each.error for each in error.attempts] == ["silent"]
+        assert trio.current_time() == 3.0
+
+
+async def test_who_has_no_more_time_for_a_shared_call_is_given_the_old_answer() -> None:
+    async with house({**ordered("a"), **STALE}, a=Script("one", 8.0)) as (engine, _):
+        await engine.route(SAME)
+        await trio.sleep(12.0)
+        hasty, patient = await together(engine, asking(timeout_s=2.0), SAME)
+        assert (hasty.text, hasty.cached, hasty.degraded, hasty.elapsed_s) == ("one", True, True, 2)
+        assert (patient.text, patient.cached, patient.elapsed_s) == ("late", False, 8.0)
+
+
 async def test_answers_cost_no_budget_when_they_are_given_again() -> None:
     budget = {"budgets": [{"usd": 0.01, "per": "total"}]}
     config = {**ordered("a", **PAID), **ON, **budget}

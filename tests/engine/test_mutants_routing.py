@@ -27,6 +27,7 @@ from tests.engine import (
     test_secrets as secrets_,
     test_verbs as verbs,
 )
+from tests.engine.mutants_caching import FAULTS as CACHING, SEAMS as CACHE_SEAMS
 from tests.engine.streaming import test_hedged_streams as hedged_streams
 from tests.support.mutants import Mutant
 from understudy import BadRequest, ErrorClass, Message, Request
@@ -34,6 +35,7 @@ from understudy import BadRequest, ErrorClass, Message, Request
 Test: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 SEAMS: Final[dict[str, tuple[str, ...]]] = {
+    **CACHE_SEAMS,
     "attempt": ("understudy.routing.desk:attempt",),
     "calls": ("understudy.assembly:over_wire",),
     "desk": ("understudy.engine:Desk",),
@@ -105,6 +107,7 @@ async def _answering_none() -> None:
 
 
 FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
+    *CACHING,
     (
         "settlement",
         "permits are not taken out of the registry",

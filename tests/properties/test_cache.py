@@ -197,7 +197,43 @@ def check_few_bytes(module: ModuleType) -> None:
         assert full.size == min(number + 1, 8) * (OWN + 100)
 
 
-LAWS = (check_few_entries, check_few_bytes)
+def check_one_for_many(module: ModuleType) -> None:
+    """A long one may push out several; a stale one is no dead one."""
+    long = 8 * OWN
+    full: Any = module.Shelf(100, 8 * (OWN + long))
+    for number in range(72):
+        full.put(bytes([number]), module.Entry(b"", False, 0, 0.0, 1.0, 2.0))
+    gone = full.put(b"long", module.Entry(bytes(long), False, long, 0.0, 1.0, 2.0))
+    assert [(each.key, each.why) for each in gone] == [(bytes([n]), "bytes") for n in range(9)]
+    assert full.drop_dead(b"long", 1.5) is None
+    assert full.drop_dead(b"long", 2.0).why == "expired"
+
+
+def check_lives(module: ModuleType) -> None:
+    """Fresh, then stale, then of no use; the least recently used goes, and is called by its age."""
+    full: Any = module.Shelf(2, BYTES_MAX)
+
+    def put(key: bytes, now: float) -> list[tuple[bytes, str]]:
+        gone = full.put(key, module.Entry(b"", False, 0, now, now + 1.0, now + 2.0))
+        return [(each.key, each.why) for each in gone]
+
+    put(b"a", 0.0)
+    assert [full.fresh(b"a", now) is not None for now in (0.0, 0.9, 1.0, 1.9)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [full.at_hand(b"a", now) is not None for now in (0.9, 1.9, 2.0)] == [True, True, False]
+    put(b"b", 0.0)
+    full.fresh(b"a", 0.5)
+    assert put(b"c", 0.5) == [(b"b", "entries")]
+    full.at_hand(b"a", 1.5)
+    assert put(b"d", 1.5) == [(b"c", "entries")]
+    assert put(b"e", 2.0) == [(b"a", "expired")]
+
+
+LAWS = (check_lives, check_one_for_many, check_few_bytes, check_few_entries)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from understudy.cache.shelf import Entry
 from understudy_actors.domain.result import (
@@ -35,7 +36,12 @@ class Kept(Struct, frozen=True, array_like=True):
 
     provider: str
     model: str
-    usage: Usage
+    tokens: tuple[int, int, int, int, bool]
+
+    @property
+    def usage(self) -> Usage:
+        """What it took to make it; the names of the numbers would take more than they do."""
+        return Usage(*self.tokens)
 
 
 class KeptChat(Kept, frozen=True, array_like=True, tag=1):
@@ -77,7 +83,7 @@ def encoded(provider: str, model: str, usage: Usage, output: Output) -> bytes | 
     try:
         if kind is KeptValue and not _is_plain(output):
             return None
-        return _ENCODER.encode(kind(provider, model, usage, output))
+        return _ENCODER.encode(kind(provider, model, astuple(usage), output))
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None
 
@@ -92,7 +98,7 @@ def entry_of(raw: bytes, above: int, now: float, ttl_s: float, stale_for_s: floa
     """An entry of these bytes, compressed if they are more than `above` and get less by it."""
     blob = raw
     if above < len(raw) <= PACKED_MAX:
-        blob = min(zlib.compress(raw, LEVEL), raw, key=len)
+        blob = min(raw, zlib.compress(raw, LEVEL), key=len)
     until = now + ttl_s
     return Entry(blob, blob is not raw, len(raw), now, until, until + stale_for_s)
 

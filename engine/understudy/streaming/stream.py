@@ -367,7 +367,7 @@ class ChatStream:
         if attempt.plan.how is not None and isinstance(output, ChatOutput):
             reply = Reply(replace(output, text=self.text), reply.usage, reply.provider_request_id)
         self._result = self._desk.result(flight, reply, attempt.candidate)
-        if attempt.plan.how is None:  # the work of one alone
+        if attempt.plan.how is None and not self.skipped:  # the work of one, and all of it
             self._desk.keep(flight, self._result)
         self._end("degraded" if self._result.degraded else "ok")
 
