@@ -51,6 +51,7 @@ def public_definitions(tree: ast.Module) -> list[tuple[str, Definition]]:
                     for each in node.body
                     if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
                     and not each.name.startswith("_")
+                    and not any(ast.unparse(by) == "overload" for by in each.decorator_list)
                 ]
     return found
 

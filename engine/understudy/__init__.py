@@ -4,6 +4,7 @@
 this starts nothing, reads nothing and configures nothing.
 """
 
+from understudy.accounts.reports import Costs, DayUsage, ProviderCosts, TopModel, TopUser
 from understudy.adapters.base import (
     Adapter,
     CallAdapter,
@@ -87,6 +88,7 @@ __all__ = [
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
     "BudgetStanding", "CacheStats", "RoutableModel",
+    "Costs", "ProviderCosts", "TopModel", "TopUser", "DayUsage",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",
     # what can go wrong

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import attrs
 
+from understudy.accounts.accounts import book_of
 from understudy.adapters.base import Adapter, StreamingAdapter, Target, WireAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.registry import BUILT_IN as WIRES, Registry
@@ -110,8 +111,7 @@ def assemble(
     known, kinds = {**BUILT_IN, **strategies}, known_kinds(registry)
     check(config, strategies=known, kinds=kinds)
     candidates = _candidates(config, kinds)
-    adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
-    targets = _targets(config, candidates, adapters, environ, kinds)
+    adapters, targets = _wires(config, registry, candidates, environ, kinds)
     trace, contained, wheel, system, supervisor = _runtime(ports, escalate)
     settings, flights = dispatcher_settings(config, known, kinds), Flights()
     keeping = keep(config, kept, supervisor, system, ports.clock)
@@ -131,6 +131,7 @@ def assemble(
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
         purse=purse,
         durable=durable_of(keeping, purse, ports.clock),
+        book=book_of(config),
     )
     return Parts(
         config=config,
@@ -273,6 +274,18 @@ def _adapter(name: str, config: Config, registry: Registry, kinds: Mapping[str, 
         if provider.reply is not None:
             options["reply"] = provider.reply
     return registry.get(kind.adapter).make(options)
+
+
+def _wires(
+    config: Config,
+    registry: Registry,
+    candidates: tuple[Candidate, ...],
+    environ: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+) -> tuple[dict[str, Adapter], dict[str, Target]]:
+    """Each provider's adapter, and where each endpoint is."""
+    adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
+    return adapters, _targets(config, candidates, adapters, environ, kinds)
 
 
 def _targets(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, overload
 
 import trio
 
+from understudy.accounts.accounts import Accounts, TopOf
+from understudy.accounts.reports import Costs, DayUsage, TopModel, TopUser
 from understudy.adapters.base import Reply
 from understudy.assembly import Parts
 from understudy.cache.shelf import CacheStats
@@ -223,6 +225,44 @@ class Engine:
             raise InvalidRequest(f"there is no budget of {what}: there is {listed}")
         self._wiring.purse.thaw(Scope(scope, name))
 
+    def costs(self, *, days: int | None = None) -> Costs:
+        """What the attempts of the last `days` calendar days came to; left out, of all days kept.
+
+        As `top` and `usage`, it counts an attempt when it has ended, in the day in which it began.
+
+        Raises:
+            InvalidRequest: That is no number of days, or accounts are switched off.
+        """
+        return self._accounts().costs(days)
+
+    @overload
+    def top(
+        self, what: Literal["models"] = "models", most: int = 10, *, days: int | None = None
+    ) -> tuple[TopModel, ...]: ...
+
+    @overload
+    def top(
+        self, what: Literal["users"], most: int = 10, *, days: int | None = None
+    ) -> tuple[TopUser, ...]: ...
+
+    def top(
+        self, what: TopOf = "models", most: int = 10, *, days: int | None = None
+    ) -> tuple[TopModel, ...] | tuple[TopUser, ...]:
+        """The `most` used `models` or dearest `users` of the last `days` calendar days, or of all.
+
+        Raises:
+            InvalidRequest: One of these is none, or accounts are switched off.
+        """
+        return self._accounts().top(what, most, days)
+
+    def usage(self, days: int = 30) -> tuple[DayUsage, ...]:
+        """Each of the last `days` calendar days, today last.
+
+        Raises:
+            InvalidRequest: That is no number of days, or accounts are switched off.
+        """
+        return self._accounts().usage(days)
+
     def explain(self, request_id: str) -> Explanation | None:
         """Why a request was served as it was; None if it is unknown, running or long ago."""
         return self._parts.records.explain(request_id)
@@ -301,6 +341,12 @@ class Engine:
             InvalidRequest: There is no strategy or operation of that name.
         """
         self._controls.set_strategy(strategy, operation)
+
+    def _accounts(self) -> Accounts:
+        book = self._wiring.book
+        if book is None:
+            raise InvalidRequest("nothing is counted: set `accounts.enabled` to true")
+        return Accounts(book, self._clock.wall, self._parts.config.time_zone)
 
 
 def _estimate(flight: Flight) -> tuple[int, int]:

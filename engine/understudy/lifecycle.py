@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 import trio
 
+from understudy.accounts.accounts import closed
 from understudy.adapters.registry import Registry
 from understudy.assembly import Parts, StrategyMaker, assemble
 from understudy.config import Config, discover, find
@@ -170,6 +171,8 @@ async def close(parts: Parts, drain_s: float) -> None:
     await _idle(parts, LAST_WORD_S)
     if parts.keeping is not None:
         await parts.keeping.store.close()
+    if parts.wiring.book is not None and parts.trace.on:
+        parts.trace.emit(closed(parts.wiring.book, parts.ports.clock.now()))
     await parts.transport.aclose()
     for stream in list(parts.streams):
         stream.close()

@@ -14,6 +14,7 @@ import trio
 import trio.testing
 
 from tests.engine import (
+    test_accounts as accounts_,
     test_budgets as budgets,
     test_cancellation as cancellation,
     test_choosing as choosing,
@@ -47,7 +48,7 @@ SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "understudy.inspection": ("understudy.engine:check_all",),
     "loop": ("understudy.routing.desk:serve",),
     "purse": ("understudy.spending:Purse",),
-    "settlement": ("understudy.routing.attempt:settle",),
+    "settlement": ("understudy.routing.attempt:settle", "understudy.streaming.attempt:settle"),
     "validate": ("understudy.routing.desk:validate",),
 }
 """Where each module's functions are called from; one without a dot is of `understudy.routing`."""
@@ -545,6 +546,48 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "name = getattr(request, kind)",
         'name = "somebody"',
         budgets.test_each_user_has_a_budget_of_their_own,
+    ),
+    (
+        "settlement",
+        "failed attempts are in no accounts",
+        "    if wiring.book is not None:",
+        "    if wiring.book is not None and isinstance(answer, Reply):",
+        accounts_.test_a_failed_request_is_counted_by_its_attempts,
+    ),
+    (
+        "settlement",
+        "a copy that was called off is in no accounts",
+        "    if wiring.book is not None:",
+        "    if wiring.book is not None and not flight.answered:",
+        accounts_.test_a_copy_that_was_called_off_is_counted,
+    ),
+    (
+        "settlement",
+        "the tokens of broken answers are lost",
+        "    return None if pace is None else pace.usage",
+        "    return None",
+        accounts_.test_streams_whole_broken_and_left_are_counted,
+    ),
+    (
+        "settlement",
+        "slow readers make providers slow",
+        "idle_s, request = 0.0 if pace is None else pace.idle_s, flight.request",
+        "idle_s, request = 0.0, flight.request",
+        accounts_.test_a_slow_reader_makes_no_provider_slow,
+    ),
+    (
+        "settlement",
+        "tenants are not told apart",
+        "usage, request.user, request.tenant, wall, idle_s)",
+        "usage, request.user, None, wall, idle_s)",
+        accounts_.test_users_are_told_apart_by_tenant_and_the_dearest_comes_first,
+    ),
+    (
+        "settlement",
+        "the accounts are in another time than the windows of budgets",
+        "        wall = wiring.clock.wall()\n",
+        "        wall = wiring.clock.wall() + 30.0\n",
+        accounts_.test_an_attempt_is_in_the_local_day_in_which_it_began_as_its_charge_is,
     ),
     (
         "validate",

@@ -53,3 +53,15 @@ class BoundBreached(Event, frozen=True, kw_only=True, tag="budget.breach"):
 
     budget: str
     request: str
+
+
+class AccountsClosed(Event, frozen=True, kw_only=True, tag="accounts.closed"):
+    """The engine has closed: what its accounts say of all attempts since it was opened.
+
+    `micro_usd` leaves out the `unknown` ones, of which nobody knows what they cost.
+    """
+
+    attempts: int
+    successes: int
+    unknown: int
+    micro_usd: int

@@ -5,6 +5,7 @@ check(config, strategies=BUILT_IN)
 specs = endpoints(config, lookup=prices.lookup)
 """
 
+from understudy.config.accounts import AccountsConfig
 from understudy.config.breaker import BreakerConfig, breaker_policy
 from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.checks import check, problems
@@ -59,7 +60,7 @@ __all__ = [
     "KeySource", "HeaderSource", "BreakerConfig", "RetryConfig", "ProviderRetryConfig",
     "StreamConfig", "StreamHedgeConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig",
     "CacheConfig", "OperationCacheConfig", "HoldConfig", "HealthCheckConfig", "LogConfig",
-    "ComplexityConfig", "StoreConfig",
+    "ComplexityConfig", "AccountsConfig", "StoreConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve

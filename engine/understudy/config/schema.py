@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from msgspec import field
 from msgspec.structs import force_setattr, replace
 
+from understudy.config.accounts import AccountsConfig
 from understudy.config.breaker import BreakerConfig
 from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.faults import BadKey
@@ -74,7 +75,8 @@ class Config(Section, frozen=True, kw_only=True):
         budgets: What may be spent, by scope and calendar window; all that apply must have room.
         budget_mode: `strict` sets the worst case aside before each attempt and never overspends;
             `expected` what the attempt is expected to cost, and may.
-        time_zone: Whose days, weeks and months those windows are (an IANA name).
+        time_zone: Whose days, weeks and months those windows are (an IANA name); the accounts' too.
+        accounts: What is kept of use and costs by day, provider, model and user.
         store: Where money, breakers, holds and scores are kept beyond the life of the process;
             left out, they are not.
         breaker: When to stop asking a provider, for those that do not say.
@@ -106,6 +108,7 @@ class Config(Section, frozen=True, kw_only=True):
     budgets: tuple[SpendingConfig, ...] = ()
     budget_mode: SpendingMode = "strict"
     time_zone: Text = "UTC"
+    accounts: AccountsConfig = AccountsConfig()
     store: StoreConfig | None = None
     breaker: BreakerConfig = BreakerConfig()
     log: LogConfig = LogConfig()

@@ -58,10 +58,15 @@ def settle(
     """
     now = flight.ended_at = wiring.clock.now()
     del wiring.flights.permits[permit.attempt]
+    usage: Usage | None
     if isinstance(answer, Reply):
-        _settle_success(wiring, flight, candidate, permit, answer, now, pace)
+        usage = _settle_success(wiring, flight, candidate, permit, answer, now, pace)
     else:
-        _settle_failure(wiring, flight, candidate, permit, answer, now, pace)
+        usage = _settle_failure(wiring, flight, candidate, permit, answer, now, pace)
+    if wiring.book is not None:
+        idle_s, request = 0.0 if pace is None else pace.idle_s, flight.request
+        wall = wiring.clock.wall()
+        wiring.book.count(flight.attempts[-1], usage, request.user, request.tenant, wall, idle_s)
     flight.wait_s = 0.0
 
 
@@ -73,7 +78,8 @@ def _settle_success(
     reply: Reply,
     now: float,
     pace: Pace | None,
-) -> None:
+) -> Usage:
+    """Returns the tokens of its answer."""
     spec = candidate.spec
     usage = reply.usage
     if usage is None:
@@ -106,6 +112,7 @@ def _settle_success(
     )
     if wiring.trace.fine:
         wiring.trace.emit_fine(_ended(wiring, flight, candidate, permit))
+    return usage
 
 
 def _settle_failure(
@@ -116,7 +123,8 @@ def _settle_failure(
     error: ProviderError | None,
     now: float,
     pace: Pace | None,
-) -> None:
+) -> Usage | None:
+    """Returns the tokens that came, if any did."""
     elapsed_s = now - permit.taken_at
     kind = ErrorClass.CANCELLED if error is None else error.kind
     idle_s = 0.0 if pace is None else pace.idle_s
@@ -156,6 +164,7 @@ def _settle_failure(
     if wiring.trace.on:
         stated_s = None if error is None else error.retry_after_s
         wiring.trace.emit(_ended(wiring, flight, candidate, permit, stated_s))
+    return None if pace is None else pace.usage
 
 
 def _micro_usd(usd: float | None) -> int | None:

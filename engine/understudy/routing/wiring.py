@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import attrs
 import trio
 
+from understudy.accounts.book import Book
 from understudy.adapters.base import Reply
 from understudy.adapters.local import LocalAdapter
 from understudy.routing.purse import Purse
@@ -82,6 +83,7 @@ class Wiring:
     hedge: HedgeRule
     stand_ins: tuple[LocalAdapter, ...] = ()
     purse: Purse | None = None
+    book: Book | None = None
     openers: Sequence[Opener] = ()
     refuse_prefill: set[int] = attrs.Factory(set)
     durable: Durable | None = None

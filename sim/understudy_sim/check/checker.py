@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from understudy_actors.domain.events import Event
+from understudy_sim.check.accounts import Sums
 from understudy_sim.check.actors import Asks, Restarts, Shutdown, Time
 from understudy_sim.check.admission import Accounts, NoPassing, NoPretext, RetryTimes
 from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generations, Paths
@@ -99,6 +100,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Meanings,
     Shared,
     Bulkheads,
+    Sums,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 

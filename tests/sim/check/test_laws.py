@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.check.case import Case
+from tests.sim.check.cases_of_accounts import CASES as ACCOUNTS
 from tests.sim.check.cases_of_bulkheads import CASES as BULKHEADS
 from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
@@ -126,6 +127,7 @@ CASES = [
     *COPIES,
     *LIMITS,
     *SHARING,
+    *ACCOUNTS,
     # S1
     Case(
         NoPassing,

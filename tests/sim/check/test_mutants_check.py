@@ -155,6 +155,10 @@ MUTANTS = [
     planted("any domain", "decisions", "event.scope != domain", "True"),
     planted("no intensity", "actors", "life.over = len(life.crashes) >= most", "life.over = False"),
     planted("no doubling", "actors", "2.0 ** min(life.doublings, 60)", "8.0"),
+    planted("whatever is charged", "accounts", "if cost == paid[1]:", "if True:"),
+    planted("late charges are anybody's", "accounts", "if attempt in self._owed:", "if False:"),
+    planted("any sum", "accounts", "if kept == made:", "if True:"),
+    planted("the unknown are known", "accounts", "+= micro_usd is None", "+= 0"),
     planted("time may go back", "actors", "now >= self._now - self.rules.late_s", "True"),
 ]
 

@@ -1,0 +1,1 @@
+"""What was used and what it cost: counted by calendar day, provider, model and user."""

@@ -1,0 +1,157 @@
+"""The book of accounts: every attempt counted once, in its day's row. Pure, and bounded.
+
+An attempt belongs to the day in which it began, as its charge does in a budget's window: so a day's
+row and a daily budget agree. A day names so many users and no more; whoever comes when it is full
+is counted among the others, so that no money is lost, and those who are named are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import attrs
+
+from understudy.accounts.latency import Latencies, bucket_of
+from understudy.accounts.tally import Row
+from understudy_actors.domain.result import Attempt, Usage
+from understudy_actors.ledger.windows import Zone, day_of
+
+DAYS_MAX: Final = 35
+USERS_MAX: Final = 1000
+NAME_MAX: Final = 128
+"""Whose name is longer, in characters, is counted among the others."""
+
+_Endpoint: TypeAlias = tuple[str, str]
+_Person: TypeAlias = tuple[str | None, str | None]
+_NOBODY: Final[_Person] = (None, None)
+
+
+@attrs.define(slots=True, eq=False)
+class _Day:
+    """A calendar day from `start` until before `end`, in Unix seconds."""
+
+    number: int
+    start: float
+    end: float
+    rows: dict[tuple[str, str, str | None, str | None], Row] = attrs.Factory(dict)
+    others: dict[_Endpoint, Row] = attrs.Factory(dict)
+    times: dict[_Endpoint, Latencies] = attrs.Factory(dict)
+    people: set[_Person] = attrs.Factory(set)
+
+
+class Book:
+    """Rows by day, provider, model and user. It never reads a clock: `wall` comes in."""
+
+    def __init__(self, zone: Zone, *, days_max: int = DAYS_MAX, users_max: int = USERS_MAX) -> None:
+        """Open an empty one.
+
+        Args:
+            zone: Where days begin.
+            days_max: How many days are kept; the oldest goes first.
+            users_max: How many users (of a tenant) a day names.
+        """
+        self._zone = zone
+        self._days_max = days_max
+        self._users_max = users_max
+        self._days: dict[int, _Day] = {}
+        self._day = _Day(0, math.inf, -math.inf)  # holds no time
+
+    def count(
+        self,
+        attempt: Attempt,
+        usage: Usage | None,
+        user: str | None,
+        tenant: str | None,
+        wall: float,
+        idle_s: float = 0.0,
+    ) -> None:
+        """Count an attempt that was sent, and has ended at `wall`.
+
+        `usage` is None if nobody knows; of its time, `idle_s` was its caller's.
+        """
+        began = wall - attempt.elapsed_s
+        day = self._day
+        if not day.start <= began < day.end:
+            day = self._day = self._turn_to(began)
+        row = day.rows.get((attempt.provider, attempt.model, user, tenant))
+        if row is None:
+            row = self._open(day, attempt.provider, attempt.model, user, tenant)
+        row.attempts += 1
+        cost = attempt.cost_usd
+        if cost is None:
+            row.unknown += 1
+        else:
+            row.micro_usd += round(cost * 1e6)
+        if attempt.outcome == "ok":
+            micros = int((attempt.elapsed_s - idle_s) * 1e6)
+            row.successes += 1
+            row.elapsed_us += micros
+            row.times.counts[bucket_of(micros)] += 1
+        if usage is None:
+            return
+        row.input_tokens += usage.input_tokens
+        row.output_tokens += usage.output_tokens
+        if cost is not None:
+            row.priced_tokens += usage.input_tokens + usage.output_tokens
+        if usage.cached_tokens:
+            row.cached_tokens += usage.cached_tokens
+        if usage.reasoning_tokens:
+            row.reasoning_tokens += usage.reasoning_tokens
+        if usage.estimated:
+            row.estimated_tokens += usage.input_tokens + usage.output_tokens
+
+    def today(self, wall: float) -> int:
+        """The day that holds a time."""
+        return day_of(wall, self._zone)
+
+    def rows(self, first: int | None = None, last: int | None = None) -> Iterator[Row]:
+        """Every row, by day; from `first` to `last` if they are given, both included."""
+        for number in sorted(self._days):
+            if (first is None or number >= first) and (last is None or number <= last):
+                yield from self._days[number].rows.values()
+                yield from self._days[number].others.values()
+
+    def _turn_to(self, wall: float) -> _Day:
+        """The day to count in. What began before all that is kept counts in the oldest of it."""
+        number = day_of(wall, self._zone)
+        if len(self._days) >= self._days_max:
+            number = max(number, min(self._days))
+        return self._days.get(number) or self._begin(number)
+
+    def _begin(self, number: int) -> _Day:
+        if len(self._days) >= self._days_max:
+            del self._days[min(self._days)]
+        start, end = self._zone.day_start(number), self._zone.day_start(number + 1)
+        day = self._days[number] = _Day(number, start, end)
+        return day
+
+    def _open(
+        self, day: _Day, provider: str, model: str, user: str | None, tenant: str | None
+    ) -> Row:
+        """The row of a key that the day has none for: a new one, or that of the others."""
+        endpoint, person = (provider, model), (user, tenant)
+        times = day.times.get(endpoint)
+        if times is None:
+            times = day.times[endpoint] = Latencies()
+        if not self._names(day, person):
+            row = day.others.get(endpoint)
+            if row is None:
+                row = day.others[endpoint] = Row(
+                    day=day.number, provider=provider, model=model, others=True, times=times
+                )
+            return row
+        row = day.rows[provider, model, user, tenant] = Row(
+            day=day.number, provider=provider, model=model, user=user, tenant=tenant, times=times
+        )
+        return row
+
+    def _names(self, day: _Day, person: _Person) -> bool:
+        """Does a day name this user? It does as long as there is room."""
+        if person == _NOBODY or person in day.people:
+            return True
+        if len(day.people) >= self._users_max or max(len(n or "") for n in person) > NAME_MAX:
+            return False
+        day.people.add(person)
+        return True
