@@ -17,12 +17,14 @@ from understudy.config import Config, discover, find
 from understudy.engine import Engine
 from understudy.inspection import keep_checking
 from understudy.ports import Ports
+from understudy.price_age import old_prices
 from understudy.store.opening import store_of
 from understudy.store.port import Store
 from understudy.telemetry.log import log_to_stderr
 from understudy.transport.factory import default_transport, list_models
 from understudy.transport.http import Transport
 from understudy_actors.dispatcher.strategies import BUILT_IN, Strategy
+from understudy_actors.domain.money_events import PricesOld
 from understudy_actors.runtime.actor import Ref
 
 DRAIN_S: Final = 10.0
@@ -114,6 +116,7 @@ class open_engine:
             raise
         if config.monitoring:
             log_to_stderr(parts.trace, config.log)
+        _tell_old_prices(parts)
         self._nursery_manager = trio.open_nursery()
         nursery = self._nursery = await self._nursery_manager.__aenter__()
         nursery.start_soon(parts.wheel.run, parts.ports.clock, name="understudy timers")
@@ -154,6 +157,16 @@ class open_engine:
         error.add_note(f"{ref.name} crashed too often: the engine cannot go on without it")
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
+
+
+def _tell_old_prices(parts: Parts) -> None:
+    """A warning, if prices in use are old; only those hear it who listen from the beginning."""
+    clock, specs = parts.ports.clock, (each.spec for each in parts.candidates)
+    old = old_prices(specs, clock.wall(), parts.config.price_max_age_s)
+    if old is not None and parts.trace.on:
+        parts.trace.emit(
+            PricesOld(at_s=clock.now(), as_of=old.as_of, days=old.days, endpoints=old.endpoints)
+        )
 
 
 async def close(parts: Parts, drain_s: float) -> None:

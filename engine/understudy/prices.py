@@ -1,20 +1,22 @@
 """What models cost and how much they hold, as far as it is known; and estimates before the fact.
 
 The table is a small one of facts, with a date and a source. A model that is not in it is unknown:
-it is never guessed, and never free. Money is computed in integer micro-USD, rounded up.
+it is never guessed, and never free; nor is the price of prompts longer than it was written down
+for. What a price comes to is computed in `understudy_actors.domain.price`.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from understudy_actors.domain.candidate import Price
+from understudy_actors.domain.price import Price
 from understudy_actors.domain.request import (
     ChatInput,
     EmbeddingInput,
@@ -22,7 +24,6 @@ from understudy_actors.domain.request import (
     Request,
     TextPart,
 )
-from understudy_actors.domain.result import Usage
 
 BYTES_PER_TOKEN: Final = 3
 """Fewer than the usual four for English: an estimate should rather be too high."""
@@ -34,15 +35,14 @@ MESSAGE_TOKENS: Final = 4
 """For the frame around a message."""
 
 _DATED: Final = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$", re.ASCII)
-_PICO_PER_MICRO: Final = 1_000_000
+_DAY_S: Final = 86_400
 
 
 class ModelFacts(Struct, frozen=True, kw_only=True):
     """What is known about a model.
 
     Attributes:
-        price: Of its tokens. With `long_context_tier` there is a second, higher one for prompts of
-            more than some 128,000 to 272,000 tokens, which this table does not know.
+        price: What it costs.
         context_tokens, max_output_tokens: Its window; None if unknown.
         shutdown: The day on which its provider ends it (ISO date), if announced.
     """
@@ -50,7 +50,6 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     price: Price
     context_tokens: int | None = None
     max_output_tokens: int | None = None
-    long_context_tier: bool = False
     shutdown: str | None = None
 
 
@@ -66,25 +65,45 @@ class PriceTable(Struct, frozen=True):
         exact = self.models.get((provider_kind, model))
         return exact or self.models.get((provider_kind, _DATED.sub("", model)))
 
+    def age_days(self, wall: float) -> int:
+        """How many days have passed since `as_of`, at a time in Unix seconds; 0 before it."""
+        as_of = datetime.fromisoformat(self.as_of).replace(tzinfo=UTC).timestamp()
+        return max(0, int((wall - as_of) // _DAY_S))
+
 
 class _Row(Struct, frozen=True, forbid_unknown_fields=True):
-    """A model in the file; prices in USD for 1,000,000 tokens."""
+    """A model in the file; prices in USD for 1,000,000 tokens, `image` for each picture drawn.
+
+    A prompt of more than `known_to` tokens has another price, which is not in the file.
+    """
 
     model: str
     input: float
     output: float
     cached_input: float | None = None
+    cache_write: float | None = None
+    reasoning: float | None = None
+    image_input: float | None = None
+    image: float = 0.0
+    known_to: int | None = None
     context: int | None = None
     max_output: int | None = None
-    long_context_tier: bool = False
     shutdown: str | None = None
 
     def facts(self) -> ModelFacts:
         return ModelFacts(
-            price=Price(self.input, self.output, self.cached_input),
+            price=Price(
+                self.input,
+                self.output,
+                self.cached_input,
+                reasoning_per_mtok=self.reasoning,
+                cache_write_per_mtok=self.cache_write,
+                image_input_per_mtok=self.image_input,
+                image_usd=self.image,
+                known_to_tokens=self.known_to,
+            ),
             context_tokens=self.context,
             max_output_tokens=self.max_output,
-            long_context_tier=self.long_context_tier,
             shutdown=self.shutdown,
         )
 
@@ -117,40 +136,6 @@ def lookup(provider_kind: str, model: str) -> Price | None:
     """The price of a model; None if it is unknown."""
     facts = bundled_table().facts(provider_kind, model)
     return None if facts is None else facts.price
-
-
-def cost_micro_usd(price: Price, usage: Usage) -> int:
-    """What `usage` costs in micro-USD (1e-6 USD), rounded up.
-
-    Cached input without a price of its own costs what other input costs.
-    """
-    cached = min(usage.cached_tokens, usage.input_tokens)
-    cached_price = price.cached_input_per_mtok
-    if cached_price is None:
-        cached_price = price.input_per_mtok
-    # A price in USD for 1,000,000 tokens is one in micro-USD for a token: whole pico-USD keep the
-    # sum exact, since a float such as 30 * 0.1 is more than 3 and would round up to 4.
-    pico = (
-        (usage.input_tokens - cached) * _pico(price.input_per_mtok)
-        + cached * _pico(cached_price)
-        + usage.output_tokens * _pico(price.output_per_mtok)
-        + _pico(price.request_usd * 1e6)
-    )
-    return -(-pico // _PICO_PER_MICRO)
-
-
-def _pico(micro_usd: float) -> int:
-    return round(micro_usd * _PICO_PER_MICRO)
-
-
-def cost_usd(price: Price, usage: Usage) -> float:
-    """What `usage` costs in USD, rounded up to a whole micro-USD."""
-    return cost_micro_usd(price, usage) / 1e6
-
-
-def estimate_usd(price: Price, input_tokens: int, output_tokens: int) -> float:
-    """What so many tokens cost in USD, with nothing cached, rounded up to a whole micro-USD."""
-    return cost_usd(price, Usage(input_tokens, output_tokens))
 
 
 def estimate_tokens(request: Request) -> int:

@@ -72,8 +72,14 @@ def purse_of(
     ledger = supervisor.spawn(_ledger(books))
     if keeping is not None:
         keeping.money.ledger = ledger
-    strict = config.budget_mode == "strict"
-    return Purse(ledger, clock, {each.scope.kind for each in limits}, strict=strict, desk=desk)
+    return Purse(
+        ledger,
+        clock,
+        {each.scope.kind for each in limits},
+        mode=config.budget_mode,
+        least_tokens=config.budget_min_tokens,
+        desk=desk,
+    )
 
 
 def _ledger(books: Ledger) -> ChildSpec:

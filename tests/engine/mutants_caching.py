@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
-from tests.engine import test_caching as caching
+from tests.engine import test_budget_modes as modes, test_caching as caching
 from tests.engine.streaming import test_cached_streams as streams
 from understudy import ChatOutput
 
@@ -35,6 +35,10 @@ def _unfit(answer: ChatOutput) -> Test:
         await caching.test_what_is_no_whole_answer_is_not_kept(answer, 2, 2)
 
     return test
+
+
+async def _unfit_when_shortened() -> None:
+    await modes.test_what_the_budgets_cut_is_nothing_to_give_again()
 
 
 async def _alone() -> None:
@@ -94,6 +98,13 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "return isinstance(asked, ChatInput) and asked.max_tokens is not None",
         "return True",
         _unfit(ChatOutput("cut", "length")),
+    ),
+    (
+        _WORTH,
+        "answers that the budgets cut are kept",
+        "if result.shortened_to is not None:",
+        "if False:",
+        _unfit_when_shortened,
     ),
     (
         _WORTH,

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from tests.engine.house import HANG, Script, house, ordered
 from tests.engine.test_budgets import an_engine, answering, ask
 from understudy import ConfigError, OverBudget, Request, open_engine
-from understudy.routing.purse import payers
+from understudy.routing.payers import payers
 from understudy_actors.domain.hedge_events import HedgeLaunched
 from understudy_actors.ledger.account import Scope
 

@@ -14,6 +14,7 @@ import trio
 import trio.testing
 
 from tests.engine import (
+    mutants_money,
     test_accounts as accounts_,
     test_budgets as budgets,
     test_cancellation as cancellation,
@@ -47,7 +48,7 @@ SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "hedging": ("understudy.routing.loop:hedged",),
     "understudy.inspection": ("understudy.engine:check_all",),
     "loop": ("understudy.routing.desk:serve",),
-    "purse": ("understudy.spending:Purse",),
+    **mutants_money.SEAMS,
     "settlement": ("understudy.routing.attempt:settle", "understudy.streaming.attempt:settle"),
     "validate": ("understudy.routing.desk:validate",),
 }
@@ -501,15 +502,15 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "settlement",
         "failures are charged",
-        "wiring.purse.settle(permit.attempt, _micro_usd(usd))",
+        "wiring.purse.settle(permit.attempt, known)",
         "wiring.purse.settle(permit.attempt, None)",
         budgets.test_a_failure_that_costs_nothing_is_given_back,
     ),
     (
         "settlement",
         "called off is free",
-        "            usd = None  # nobody",
-        "            usd = 0.0  # nobody",
+        "known = None if partial and",
+        "known = 0 if partial and",
         budgets.test_a_flood_spends_what_the_budget_has_and_not_a_micro_dollar_more,
     ),
     (
@@ -525,27 +526,6 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "            except ActorError:\n                return\n",
         "            except ActorError:\n                pass\n",
         budgets.test_what_ends_while_the_ledger_has_given_up_is_settled_when_it_is_back,
-    ),
-    (
-        "purse",
-        "an unknown price is nothing",
-        'return f"{UNPRICED}set `price` for it to use it under a budget"',
-        "return 0",
-        budgets.test_an_unknown_price_is_refused_under_a_budget,
-    ),
-    (
-        "purse",
-        "what is expected is enough",
-        "flight.output_tokens if not self._strict else",
-        "flight.output_tokens if True else",
-        budgets.test_an_answer_without_a_bound_is_refused_under_a_budget,
-    ),
-    (
-        "purse",
-        "users pay for each other",
-        "name = getattr(request, kind)",
-        'name = "somebody"',
-        budgets.test_each_user_has_a_budget_of_their_own,
     ),
     (
         "settlement",
@@ -596,6 +576,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         'raise _invalid(f"{field}.role", message.role,',
         _refusing_swapped_roles,
     ),
+    *mutants_money.FAULTS,
 ]
 
 

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from understudy.cache import codec, shelf, worth
 from understudy_actors.domain.request import Request, ToolCall
 from understudy_actors.domain.result import (
+    Attempt,
     ChatOutput,
     EmbeddingOutput,
     Image,
@@ -265,7 +266,8 @@ outputs = st.one_of(
     ),
     plain,
 )
-usages = st.builds(Usage, *[st.integers(0, 10**6)] * 4, st.booleans())
+COUNTS = [st.integers(0, 10**6)] * 4
+usages = st.builds(Usage, *COUNTS, st.booleans(), *COUNTS[:3])
 
 
 @given(outputs, usages, st.integers(0, 400))
@@ -331,6 +333,8 @@ def result(output: object, **facts: Any) -> Result:
 ASKED = Request.chat("hi")
 SHORT = Request.chat("hi", max_tokens=5)
 CALL = (ToolCall("1", "f", "{}"),)
+CUT = (Attempt("p", "m", "ok", max_tokens=3),)
+"""The budgets paid for so little of it."""
 
 
 @pytest.mark.parametrize(
@@ -343,6 +347,8 @@ CALL = (ToolCall("1", "f", "{}"),)
         (ASKED, ChatOutput("cut", "length"), {}, False),
         (SHORT, ChatOutput("as asked", "length"), {}, True),
         (SHORT, ChatOutput("", "length", CALL), {}, False),
+        (SHORT, ChatOutput("cut", "length"), {"attempts": CUT}, False),
+        (SHORT, ChatOutput("whole"), {"attempts": CUT}, True),
         (ASKED, ChatOutput("half of", "content_filter"), {}, False),
         (ASKED, ChatOutput("who knows", "unheard of"), {}, False),
         (ASKED, ChatOutput(""), {}, False),

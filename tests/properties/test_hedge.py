@@ -17,7 +17,8 @@ from hypothesis.stateful import (
 
 from tests.actors.dispatcher.made import Seen, candidates, spec
 from understudy_actors.dispatcher import hedge
-from understudy_actors.domain.candidate import FirstTokenRule, FreeQuota, Price, StreamRule
+from understudy_actors.domain.candidate import FirstTokenRule, FreeQuota, StreamRule
+from understudy_actors.domain.price import Price
 from understudy_actors.provider.patience import patience_s, quantile
 
 seconds = st.floats(0.0, 1e4)

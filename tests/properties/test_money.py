@@ -71,22 +71,28 @@ def money_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
         @rule(
             scopes=st.sampled_from(SPENDERS),
             amount=st.sampled_from([0, 1, 7, 30, 60, 101]),
+            least=st.sampled_from([None, None, 0, 5, 30, 200]),
             strict=st.booleans(),
         )
-        def reserve(self, scopes: list[Scope], amount: int, strict: bool) -> None:
+        def reserve(
+            self, scopes: list[Scope], amount: int, least: int | None, strict: bool
+        ) -> None:
             limits = [limit for limit in LIMITS if limit.scope in scopes]
             rooms = {limit: self.room(limit) for limit in limits}
             assert self.ledger.room(scopes, self.wall) == min(rooms.values(), default=None)
-            answer = self.ledger.reserve(scopes, amount, self.wall, strict=strict)
+            answer = self.ledger.reserve(scopes, amount, self.wall, strict=strict, least=least)
+            enough = amount if least is None else min(amount, least)
             if isinstance(answer, module.Reserved):
-                assert all(room >= amount for room in rooms.values())
+                assert answer.amount == min([amount, *rooms.values()])
+                assert answer.amount >= enough
                 assert not self.frozen & set(limits)
-                self.charges[answer.number] = Charge(self.wall, limits, amount)
+                lent = answer.amount
+                self.charges[answer.number] = Charge(self.wall, limits, lent)
                 if not strict:
-                    self.charges[answer.number].amount = -amount - 1
+                    self.charges[answer.number].amount = -lent - 1
             else:
                 assert answer.room == rooms[answer.limit]
-                assert answer.room < amount or answer.limit in self.frozen
+                assert answer.room < enough or answer.limit in self.frozen
                 assert answer.frozen == (answer.limit in self.frozen)
                 window = self.window(answer.limit)
                 endless = answer.frozen or answer.limit.period is Period.TOTAL
@@ -242,6 +248,19 @@ def check_all_or_nothing(module: ModuleType) -> None:
     assert [each.reserved for each in ledger.standing(START)] == [0, 0]
 
 
+def check_shortening(module: ModuleType) -> None:
+    """Raise unless whoever takes what there is takes what the poorest of its scopes has."""
+    ledger = a_ledger(module, engine=1000, key=70, user=90)
+    scopes = [ENGINE, Scope("user"), Scope("key")]
+    answer = ledger.reserve(scopes, 100, START, least=60)
+    assert (answer.amount, [each.reserved for each in ledger.standing(START)]) == (70, [70] * 3)
+    refused = ledger.reserve(scopes, 100, START, least=10)
+    assert (refused.room, refused.limit.scope) == (0, Scope("key"))
+    ledger.settle(answer.number, 0)
+    assert isinstance(ledger.reserve(scopes, 100, START, least=71), module.TooDear)
+    assert ledger.reserve(scopes, 50, START, least=71).amount == 50
+
+
 def check_a_clock_set_back(module: ModuleType) -> None:
     """Raise if it opens a window anew."""
     ledger = a_ledger(module, engine=100)
@@ -273,10 +292,20 @@ def check_breach(module: ModuleType) -> None:
     assert ledger.room([ENGINE], START) == 75
 
 
+def check_estimates(module: ModuleType) -> None:
+    """Raise unless a charge above what was only expected is booked whole, and stops nobody."""
+    ledger = a_ledger(module, engine=100)
+    charged = ledger.settle(ledger.reserve([ENGINE], 10, START, strict=False).number, 25)
+    assert (charged.amount, charged.frozen) == (25, ())
+    assert ledger.room([ENGINE], START) == 75
+
+
 LAWS: Final = (
+    check_estimates,
     check_breach,
     check_flood,
     check_all_or_nothing,
+    check_shortening,
     check_a_clock_set_back,
     check_a_scope_named_twice,
     check_money,

@@ -14,7 +14,8 @@ from tests.actors.dispatcher.made import Seen, candidates, flight, many, spec
 from understudy_actors.dispatcher import ranking, select
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies import BUILT_IN
-from understudy_actors.domain.candidate import Candidate, Price
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.price import Price
 from understudy_actors.domain.request import Complexity, Request
 from understudy_actors.runtime.ports import Randomness
 

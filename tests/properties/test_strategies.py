@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from tests.actors.dispatcher.made import Seen, candidates, many, spec, view
 from understudy_actors.dispatcher.strategies import BUILT_IN
 from understudy_actors.dispatcher.strategies.base import Strategy
-from understudy_actors.domain.candidate import Candidate, FreeQuota, Price
+from understudy_actors.domain.candidate import Candidate, FreeQuota
+from understudy_actors.domain.price import Price
 from understudy_actors.provider.health import Health
 
 PACKAGE: Final = "understudy_actors.dispatcher.strategies"

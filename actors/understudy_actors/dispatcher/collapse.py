@@ -48,7 +48,7 @@ def key_of(request: Request, *, by_tenant: bool = False, salt: bytes = b"") -> b
         request, id=None, timeout_s=None, priority=0, hedge=None, collapse=None, cache=None
     )
     if by_tenant and alike.tenant is not None:
-        alike = replace(alike, user=None)
+        alike = replace(alike, user=None, team=None, key=None, labels=())
     try:
         if isinstance(alike.input, CustomInput) and not _is_plain(alike.input):
             return None

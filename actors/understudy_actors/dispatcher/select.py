@@ -121,7 +121,7 @@ def too_dear(
     limit = request.max_cost_usd
     if limit is None or free_left:
         return None
-    price = expected_usd(spec, input_tokens, output_tokens)
+    price = expected_usd(spec, input_tokens, output_tokens, request)
     if price is None:
         return "price unknown: set `price` for it to use it under max_cost_usd"
     if price > limit:

@@ -8,6 +8,7 @@ import attrs
 from msgspec import Struct
 
 from understudy_actors.domain.bulkhead import Compartments, full
+from understudy_actors.domain.price import Price
 
 NO_SLOT: Final = "no slot"
 """Why a candidate is left out when only its concurrency is used up: a reason to wait."""
@@ -15,15 +16,6 @@ NO_SHARE: Final = "its share of the slots is in use"
 """The same, when only requests of the same compartment stand in the way."""
 ONLY_BUSY: Final = frozenset({NO_SLOT, NO_SHARE})
 """The reasons to wait: whoever ends makes room."""
-
-
-class Price(Struct, frozen=True):
-    """What tokens cost, in USD for 1,000,000 of them; `request_usd` is a fixed part of a call."""
-
-    input_per_mtok: float = 0.0
-    output_per_mtok: float = 0.0
-    cached_input_per_mtok: float | None = None
-    request_usd: float = 0.0
 
 
 class FreeQuota(Struct, frozen=True):
@@ -82,9 +74,12 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
         quality: 0..1, how good its answers are.
         suits: Task complexities it suits; empty suits all.
         price: None is unknown, never free.
+        price_as_of: The ISO date of a published price; None for one that is configured.
         free_quota: Calls that cost nothing.
         capabilities, tags, region: For filtering.
-        max_context_tokens, max_output_tokens: The model's window.
+        max_context_tokens: The model's window.
+        max_output_tokens: No answer is asked for that has more.
+        known_output_tokens: The model gives none that has more, as published.
         max_request_tokens: Larger requests are left out.
         timeout_s: Limit of one attempt in seconds.
         stream: Bounds for its limits on silence within a stream.
@@ -102,12 +97,14 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
     quality: float = 0.5
     suits: tuple[str, ...] = ()
     price: Price | None = None
+    price_as_of: str | None = None
     free_quota: FreeQuota | None = None
     capabilities: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     region: str | None = None
     max_context_tokens: int | None = None
     max_output_tokens: int | None = None
+    known_output_tokens: int | None = None
     max_request_tokens: int | None = None
     timeout_s: float = 120.0
     stream: StreamRule = StreamRule()

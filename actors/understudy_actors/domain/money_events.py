@@ -48,6 +48,17 @@ class BudgetAlert(Event, frozen=True, kw_only=True, tag="budget.alert"):
     spent_micro_usd: int
 
 
+class PricesOld(Event, frozen=True, kw_only=True, tag="prices.old"):
+    """Published prices in use are `days` old: they may have changed since `as_of` (an ISO date).
+
+    `endpoints` use them; a configured `price` has no age.
+    """
+
+    as_of: str
+    days: int
+    endpoints: tuple[str, ...]
+
+
 class BoundBreached(Event, frozen=True, kw_only=True, tag="budget.breach"):
     """An attempt cost more than its worst case: its budget lends nothing until thawed."""
 

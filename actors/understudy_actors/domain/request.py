@@ -112,6 +112,11 @@ class ImageInput(Struct, frozen=True, tag="image", omit_defaults=True):
     output_format: str | None = None
 
 
+def pictures(request: Request) -> int:
+    """How many pictures it asks for."""
+    return request.input.n if isinstance(request.input, ImageInput) else 0
+
+
 class CustomInput(Struct, frozen=True, tag="custom", omit_defaults=True):
     """Arguments for the user's own function."""
 

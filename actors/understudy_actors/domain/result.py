@@ -10,8 +10,9 @@ from understudy_actors.domain.request import ToolCall
 
 
 class Usage(Struct, frozen=True, gc=False):
-    """Tokens of one attempt, inclusive: `input_tokens` holds the cached ones too,
-    `output_tokens` the reasoning ones. `estimated` marks numbers that no provider reported.
+    """What one attempt used, inclusive: `input_tokens` holds those that were cached, those that a
+    cache took up and those that stand for pictures, `output_tokens` the reasoning ones. `images`
+    were drawn. `estimated` marks numbers that no provider reported.
     """
 
     input_tokens: int = 0
@@ -19,6 +20,9 @@ class Usage(Struct, frozen=True, gc=False):
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
+    cache_write_tokens: int = 0
+    image_tokens: int = 0
+    images: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -71,6 +75,8 @@ class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
         elapsed_s: Its duration in seconds.
         wait_s: Seconds waited before it.
         cost_usd: What it cost; None when that is unknown.
+        max_tokens: What its answer was shortened to, since the budgets pay for no more; None if it
+            was not.
     """
 
     provider: str
@@ -83,6 +89,7 @@ class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
     elapsed_s: float = 0.0
     wait_s: float = 0.0
     cost_usd: float | None = None
+    max_tokens: int | None = None
 
     @property
     def endpoint(self) -> str:
@@ -119,6 +126,12 @@ class Result(Struct, frozen=True, kw_only=True):
     degraded: bool = False
     cached: bool = False
     age_s: float = 0.0
+
+    @property
+    def shortened_to(self) -> int | None:
+        """The tokens that the answer was limited to, since the budgets pay for no more; None if it
+        was not."""
+        return self.attempts[-1].max_tokens if self.attempts else None
 
     @property
     def text(self) -> str:

@@ -26,13 +26,17 @@ from understudy_actors.runtime.actor import Context
 
 
 class Reserve(Struct, frozen=True, gc=False):
-    """Set the worst case of one attempt aside, in micro-USD; answers `Reserved` or `TooDear`."""
+    """Set the worst case of one attempt aside, in micro-USD; answers `Reserved` or `TooDear`.
+
+    If that is too much, whatever there is, but `least` of it; None: then nothing.
+    """
 
     scopes: tuple[Scope, ...]
     amount: int
     strict: bool
     request: str
     attempt: int
+    least: int | None = None
 
 
 class Dispatched(Struct, frozen=True, gc=False):
@@ -106,7 +110,9 @@ class LedgerActor:
 
     def _reserve(self, message: Reserve) -> Reserved | TooDear:
         wall = self._wall()
-        answer = self._books.reserve(message.scopes, message.amount, wall, strict=message.strict)
+        answer = self._books.reserve(
+            message.scopes, message.amount, wall, strict=message.strict, least=message.least
+        )
         if self._trace.fine:
             self._tell_answer(message, answer)
         return answer
@@ -157,7 +163,7 @@ class LedgerActor:
                     at_s=at_s,
                     request=message.request,
                     budget=str(answer.limit),
-                    micro_usd=message.amount,
+                    micro_usd=message.amount if message.least is None else message.least,
                     room=answer.room,
                 )
             )

@@ -148,7 +148,13 @@ class Ledger:
         return min(rooms, default=None)
 
     def reserve(
-        self, scopes: Iterable[Scope], amount: int, wall: float, *, strict: bool = True
+        self,
+        scopes: Iterable[Scope],
+        amount: int,
+        wall: float,
+        *,
+        strict: bool = True,
+        least: int | None = None,
     ) -> Reserved | TooDear:
         """Set `amount` micro-USD aside under every limit of `scopes`, or under none.
 
@@ -157,13 +163,16 @@ class Ledger:
             amount: The worst case, >= 0; under `strict` a charge above it is a breach.
             wall: The time, in Unix seconds.
             strict: False says that `amount` is only what to expect.
+            least: With less room than `amount`, but at least this, all of the room is set aside.
         """
         if amount < 0:
             raise ValueError(f"a reservation needs an amount >= 0 micro-USD, got {amount!r}")
         accounts = self._of(scopes, wall)
+        enough = amount if least is None else min(amount, least)
         for account in accounts:
-            if (room := account.room(wall)) < amount or account.frozen:
+            if (room := account.room(wall)) < enough or account.frozen:
                 return TooDear(account.limit, room, account.resets_at(wall), account.frozen)
+            amount = min(amount, room)
         self._last += 1
         stamps = tuple((account, account.reserve(wall, amount)) for account in accounts)
         self._loans[self._last] = _Loan(amount, strict, stamps)

@@ -80,4 +80,4 @@ def message_usage(body: dict[str, Any]) -> Usage | None:
         return None
     details = usage.get("output_tokens_details")
     thinking = count(details.get("thinking_tokens")) if is_object(details) else None
-    return Usage(total, output, read, min(thinking or 0, output))
+    return Usage(total, output, read, min(thinking or 0, output), cache_write_tokens=written)

@@ -161,5 +161,6 @@ def _reply(request: Request, document: object, response: HttpResponse) -> Reply:
     if isinstance(asked, EmbeddingInput):
         return Reply(embedding_output(body, asked), embedding_usage(body), known)
     if isinstance(asked, ImageInput):
-        return Reply(image_output(body, asked.output_format), image_usage(body), known)
+        drawn = image_output(body, asked.output_format)
+        return Reply(drawn, image_usage(body, len(drawn.images)), known)
     return Reply(chat_output(body), chat_usage(body), known)

@@ -167,7 +167,15 @@ def chat_usage(body: dict[str, Any]) -> Usage | None:
         cached = count(usage.get("prompt_cache_hit_tokens"))
     reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens") or 0
     output += beside
-    return Usage(prompt, output, min(cached or 0, prompt), min(max(reasoning, beside), output))
+    cached = min(cached or 0, prompt)
+    written = _detail(usage, "prompt_tokens_details", "cache_write_tokens") or 0
+    return Usage(
+        prompt,
+        output,
+        cached,
+        min(max(reasoning, beside), output),
+        cache_write_tokens=min(written, prompt - cached),
+    )
 
 
 def embedding_usage(body: dict[str, Any]) -> Usage | None:
@@ -177,16 +185,17 @@ def embedding_usage(body: dict[str, Any]) -> Usage | None:
     return None if prompt is None else Usage(prompt)
 
 
-def image_usage(body: dict[str, Any]) -> Usage | None:
-    """Tokens of a picture; None when they are not reported, or not believable."""
+def image_usage(body: dict[str, Any], images: int) -> Usage | None:
+    """Tokens of so many pictures; None when they are not reported, or not believable."""
     usage = body.get("usage")
     if not is_object(usage):
         return None
     prompt, output = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
     if prompt is None or output is None:
         return None
-    cached = _detail(usage, "input_tokens_details", "cached_tokens") or 0
-    return Usage(prompt, output, min(cached, prompt))
+    cached = min(_detail(usage, "input_tokens_details", "cached_tokens") or 0, prompt)
+    seen = _detail(usage, "input_tokens_details", "image_tokens") or 0
+    return Usage(prompt, output, cached, image_tokens=min(seen, prompt - cached), images=images)
 
 
 def _detail(usage: dict[str, Any], group: str, name: str) -> int | None:

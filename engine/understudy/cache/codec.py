@@ -36,7 +36,7 @@ class Kept(Struct, frozen=True, array_like=True):
 
     provider: str
     model: str
-    tokens: tuple[int, int, int, int, bool]
+    tokens: tuple[int, int, int, int, bool, int, int, int]
 
     @property
     def usage(self) -> Usage:

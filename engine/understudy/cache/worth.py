@@ -3,8 +3,8 @@
 Not kept are answers that were
 
 - given by a stand-in, out of the cache, or by configured content: `degraded` ones;
-- cut: at the model's own limit (at the caller's `max_tokens` it is what was asked for), or by a
-  content filter;
+- cut: at the model's own limit (at the caller's `max_tokens` it is what was asked for), at what
+  the budgets paid for, or by a content filter;
 - empty: asking again may bring one;
 - pictures by URL: the link dies sooner than the entry.
 """
@@ -29,6 +29,8 @@ def worth_keeping(request: Request, result: Result) -> bool:
         if not output.text and not output.tool_calls:
             return False
         if output.finish_reason == "length" and not output.tool_calls:
+            if result.shortened_to is not None:
+                return False
             return isinstance(asked, ChatInput) and asked.max_tokens is not None
         return output.finish_reason in _WHOLE
     if isinstance(output, ImageOutput):

@@ -60,9 +60,12 @@ def summary(config: Config) -> dict[str, Any]:
     """What a configuration amounts to."""
     from understudy.cli.providers import key_state
     from understudy.config import chains, endpoints
+    from understudy.ports import Ports
+    from understudy.price_age import old_prices
     from understudy.prices import lookup
 
     specs = endpoints(config, lookup=lookup)
+    old = old_prices(specs, Ports().clock.wall(), config.price_max_age_s)
     return {
         "providers": len(config.providers),
         "endpoints": [spec.name for spec in specs],
@@ -70,6 +73,8 @@ def summary(config: Config) -> dict[str, Any]:
         "chains": {name: list(chain) for name, chain in chains(config).items()},
         "groups": list(config.groups),
         "unknown_prices": [spec.name for spec in specs if spec.price is None],
+        "prices_as_of": next((spec.price_as_of for spec in specs if spec.price_as_of), None),
+        "old_prices": None if old is None else str(old),
         "keys": {name: key_state(name, config, environment()) for name in config.providers},
     }
 
@@ -88,6 +93,10 @@ def _show_summary(place: Path, config: Config) -> None:
         say(f"chain of {operation}: {', '.join(chain)}")
     for name in facts["unknown_prices"]:
         say(f"note: the price of {name} is unknown: requests with a cost limit leave it out")
+        if config.budgets:
+            say(f"note: under the budgets {name} is never asked: set `price` for it")
+    if facts["old_prices"] is not None:
+        say(f"note: {facts['old_prices']}")
     for name, state in facts["keys"].items():
         if state.endswith("(MISSING)"):
             say(f"note: {name} has no key yet: {state}")

@@ -12,8 +12,9 @@ from typer import Typer
 from understudy.cli.opening import configuration, environment, opened
 from understudy.cli.options import AsJson, ConfigFile, duration_s
 from understudy.cli.output import console, emit, readable, seconds, table
-from understudy_actors.domain.candidate import EndpointSpec, Price
+from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.domain.errors import ConfigError
+from understudy_actors.domain.price import Price
 
 if TYPE_CHECKING:
     from understudy.config import Config

@@ -125,9 +125,9 @@ def _sum_up(result: Result) -> None:
     screen = console(sys.stderr)
     tries = len(result.attempts)
     who = f"{result.provider}/{result.model}".rstrip("/")
+    cost = "cost unknown" if result.cost_usd is None else usd(result.cost_usd)
     screen.print(
-        f"{who}, {seconds(result.elapsed_s)}, {usd(result.cost_usd)}, "
-        f"{tries} attempt{'' if tries == 1 else 's'}",
+        f"{who}, {seconds(result.elapsed_s)}, {cost}, {tries} attempt{'' if tries == 1 else 's'}",
         style="dim",
         soft_wrap=True,
     )

@@ -43,8 +43,12 @@ def outcome(attempt: Attempt) -> str:
 
 
 def why(attempt: Attempt) -> str:
-    """Its reason, without the endpoint's name, which stands beside it."""
-    return (attempt.reason or "").removeprefix(attempt.endpoint).strip()
+    """Its reason, without the endpoint's name, which stands beside it; and what shortened it."""
+    reason = (attempt.reason or "").removeprefix(attempt.endpoint).strip()
+    if attempt.max_tokens is None:
+        return reason
+    limit = f"limited to {attempt.max_tokens} tokens by the budgets"
+    return f"{reason}; {limit}" if reason else limit
 
 
 def decision(made: Ranked) -> Table:

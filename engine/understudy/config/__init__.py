@@ -16,7 +16,8 @@ from understudy.config.jsonschema import schema
 from understudy.config.key import HeaderSource, KeySource
 from understudy.config.kinds import KINDS, Kind
 from understudy.config.presets import PRESETS
-from understudy.config.provider import ModelConfig, PriceConfig, ProviderConfig, QuotaConfig
+from understudy.config.price import PriceConfig, QuotaConfig
+from understudy.config.provider import ModelConfig, ProviderConfig
 from understudy.config.reading import find, from_keywords, load, parse
 from understudy.config.redact import redacted
 from understudy.config.resolve import (

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from understudy_actors.domain import operation
-from understudy_actors.domain.candidate import Price
+from understudy_actors.domain.price import Price
 
 FREE: Final = Price()
 COMPATIBLE_WIRE: Final = "openai_compatible"

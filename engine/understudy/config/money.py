@@ -16,7 +16,7 @@ Usd: TypeAlias = Annotated[
     float, Meta(ge=0, le=1e9, extra={"should": "an amount in USD from 0 to 1000000000"})
 ]
 PeriodName: TypeAlias = Literal["hour", "day", "week", "month", "total"]
-SpendingMode: TypeAlias = Literal["strict", "expected"]
+SpendingMode: TypeAlias = Literal["strict", "fit_max_tokens", "expected"]
 
 _MICRO: Final = 1_000_000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from msgspec import Meta, field
@@ -12,6 +12,7 @@ from msgspec.structs import force_setattr
 from understudy.config.breaker import BreakerConfig
 from understudy.config.faults import BadKey, at
 from understudy.config.key import HeaderSource, KeySource, check_headers
+from understudy.config.price import PriceConfig, QuotaConfig
 from understudy.config.section import Function, Section
 from understudy.config.sections import (
     NOT_OURS_TO_SET,
@@ -22,7 +23,6 @@ from understudy.config.sections import (
 )
 from understudy.config.streams import StreamConfig
 from understudy.config.values import (
-    Amount,
     Count,
     CountOrZero,
     ErrorCode,
@@ -36,44 +36,6 @@ from understudy.config.values import (
 )
 from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import Complexity
-
-
-class PriceConfig(Section, frozen=True, kw_only=True):
-    """What a model costs, in USD; what is left out costs nothing.
-
-    Attributes:
-        input: For 1,000,000 input tokens.
-        output: For 1,000,000 output tokens.
-        cached: For 1,000,000 input tokens that the provider had cached; left out, as `input`.
-        request: For each call, beside the tokens.
-    """
-
-    title: ClassVar[str] = "a price"
-
-    input: Amount | None = None
-    output: Amount | None = None
-    cached: Amount | None = None
-    request: Amount | None = None
-
-    def check(self) -> None:
-        """An empty price would look like a free one."""
-        if self.input is None and self.output is None and self.request is None:
-            raise BadKey("is empty: give `input` and `output`, or `request`; 0 for what is free")
-
-
-class QuotaConfig(Section, frozen=True, kw_only=True):
-    """Calls that cost nothing.
-
-    Attributes:
-        requests: How many in each period.
-        per: The period, in UTC.
-    """
-
-    title: ClassVar[str] = "a free quota"
-    should: ClassVar[str] = 'a table such as {requests = 100, per = "day"}'
-
-    requests: Count
-    per: Literal["day", "month"] = "day"
 
 
 class ModelConfig(Section, frozen=True, kw_only=True):

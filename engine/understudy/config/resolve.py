@@ -9,11 +9,12 @@ from understudy import prices
 from understudy.config.faults import BadKey
 from understudy.config.key import KeySource
 from understudy.config.kinds import KINDS, Kind, usual_operations
-from understudy.config.provider import ModelConfig, PriceConfig, ProviderConfig
+from understudy.config.provider import ModelConfig, ProviderConfig
 from understudy.config.schema import Config
 from understudy.config.streams import StreamConfig
 from understudy.secret import Secret
-from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price
+from understudy_actors.domain.candidate import EndpointSpec, FreeQuota
+from understudy_actors.domain.price import Price
 
 Lookup: TypeAlias = Callable[[str, str], Price | None]
 """The published price of (kind, model); None if it is unknown."""
@@ -171,7 +172,11 @@ def _endpoint(
     lookup, window, stream = common
     facts = (kind.prices or kind.name, model.name)
     usual = STAND_IN_PRIORITY if kind.degraded else PRIORITY
+    known = prices.bundled_table().facts(*facts)
     quota = model.free_quota or provider.free_quota
+    own = model.price or provider.price
+    price = own.price() if own is not None else kind.price
+    published = lookup(*facts) if price is None else None
     return EndpointSpec(
         provider=name,
         model=model.name,
@@ -181,13 +186,15 @@ def _endpoint(
         weight=_first(model.weight, provider.weight),
         quality=_first(model.quality, provider.quality),
         suits=tuple(str(each) for each in _first(model.suits, provider.suits)),
-        price=_price(model.price or provider.price) or kind.price or lookup(*facts),
+        price=price or published,
+        price_as_of=prices.bundled_table().as_of if price is None and published else None,
         free_quota=FreeQuota(quota.requests, quota.per) if quota else None,
         capabilities=_once(provider.capabilities, model.capabilities),
         tags=provider.tags,
         region=provider.region,
         max_context_tokens=model.max_context or window(*facts),
         max_output_tokens=model.max_output,
+        known_output_tokens=known.max_output_tokens if known is not None else None,
         max_request_tokens=model.max_request_tokens or provider.max_request_tokens,
         timeout_s=provider.timeout_s,
         stream=(provider.stream or stream).rule(),
@@ -208,12 +215,6 @@ def _operations(
 def declared_operations(provider: ProviderConfig, model: ModelConfig) -> tuple[str, ...] | None:
     """The operations that the configuration gives a model; None if it gives none."""
     return model.operations if model.operations is not None else provider.operations
-
-
-def _price(price: PriceConfig | None) -> Price | None:
-    if price is None:
-        return None
-    return Price(price.input or 0.0, price.output or 0.0, price.cached, price.request or 0.0)
 
 
 def _first(*values: T | None) -> T:

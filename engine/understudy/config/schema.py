@@ -74,7 +74,11 @@ class Config(Section, frozen=True, kw_only=True):
         retry: Retries on the same provider.
         budgets: What may be spent, by scope and calendar window; all that apply must have room.
         budget_mode: `strict` sets the worst case aside before each attempt and never overspends;
-            `expected` what the attempt is expected to cost, and may.
+            nor does `fit_max_tokens`, which shortens answers to what the budgets can still pay;
+            `expected` sets aside what the attempt is expected to cost (the caller's estimate, or
+            what 95 % of the answers seen stay below), and may overspend.
+        budget_min_tokens: `fit_max_tokens` shortens no answer to fewer tokens than this.
+        price_max_age: Published prices in use that are older than this are warned of.
         time_zone: Whose days, weeks and months those windows are (an IANA name); the accounts' too.
         accounts: What is kept of use and costs by day, provider, model and user.
         store: Where money, breakers, holds and scores are kept beyond the life of the process;
@@ -107,6 +111,8 @@ class Config(Section, frozen=True, kw_only=True):
     retry: RetryConfig = RetryConfig()
     budgets: tuple[SpendingConfig, ...] = ()
     budget_mode: SpendingMode = "strict"
+    budget_min_tokens: Count = 64
+    price_max_age_s: Seconds = field(default=90 * 86_400.0, name="price_max_age")
     time_zone: Text = "UTC"
     accounts: AccountsConfig = AccountsConfig()
     store: StoreConfig | None = None

@@ -42,7 +42,10 @@ async def attempt(
         with scope:
             if wiring.durable is not None:
                 await wiring.durable.cover(permit.attempt, candidate.spec)
-            answer = await call(candidate, flight.request)
+            request, purse = flight.request, wiring.purse
+            if purse is not None:
+                request = purse.fitted(permit.attempt, request)
+            answer = await call(candidate, request)
         if scope.cancelled_caught:
             if not wiring.flights.over:
                 answer = silent(candidate.spec, wiring.clock.now() - permit.taken_at)

@@ -6,16 +6,21 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from understudy.config.money import ENGINE, HEDGES
-from understudy.prices import cost_micro_usd
+from msgspec import Struct
+from msgspec.structs import replace
+
+from understudy.config.money import SpendingMode
+from understudy.routing.bounds import UNBOUNDED, UNPRICED, Bound, expected, worst
 from understudy.routing.endings import OVER_BUDGET
+from understudy.routing.payers import payers
 from understudy_actors.dispatcher.flight import Flight
-from understudy_actors.domain.candidate import Candidate, EndpointSpec
-from understudy_actors.domain.request import ChatInput, Request
-from understudy_actors.domain.result import Usage
+from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.price import payable_output_tokens
+from understudy_actors.domain.request import ChatInput, Request, pictures
 from understudy_actors.keeper.actor import Desk
 from understudy_actors.ledger.account import Scope
 from understudy_actors.ledger.actor import Dispatched, Reserve, SettleMoney, Stand, Thaw
+from understudy_actors.ledger.expected import SeenOutput
 from understudy_actors.ledger.money import Reserved, Standing, TooDear
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.runtime.actor import Ref
@@ -23,12 +28,21 @@ from understudy_actors.runtime.errors import ActorError, ActorSuspended, AskCycl
 from understudy_actors.runtime.mailbox import Lane
 from understudy_actors.runtime.ports import Clock
 
-UNPRICED: Final = "price unknown: "
-UNBOUNDED: Final = "no bound on its answer: "
 NO_LEDGER: Final = "the ledger is "
 NO_STORE: Final = "the store cannot keep what is spent: "
 UNPAID: Final = (OVER_BUDGET, UNPRICED, UNBOUNDED, NO_LEDGER, NO_STORE)
 """How the reason of a candidate begins whom only money keeps from being asked."""
+
+
+class Lent(Struct, frozen=True, gc=False):
+    """What an attempt has borrowed: the reservation's number, and for which request.
+
+    `max_tokens` is what its answer was shortened to; None if it was not.
+    """
+
+    number: int
+    request: str
+    max_tokens: int | None = None
 
 
 class Purse:
@@ -43,7 +57,8 @@ class Purse:
         clock: Clock,
         kinds: Iterable[str],
         *,
-        strict: bool = True,
+        mode: SpendingMode = "strict",
+        least_tokens: int = 1,
         desk: Desk | None = None,
     ) -> None:
         """Make one.
@@ -52,15 +67,19 @@ class Purse:
             ledger: The ledger's actor.
             clock: The engine's.
             kinds: The kinds of scope that any budget is about; nobody else is named to it.
-            strict: Whether the worst case is set aside, or only what is expected.
+            mode: Whether the worst case is set aside, or only what is expected, or the worst case
+                of an answer that was shortened to what there is.
+            least_tokens: No answer is shortened to fewer.
             desk: Of a store without which nothing may be lent; None if there is none.
         """
         self._ledger = ledger
         self._clock = clock
         self._kinds = tuple(sorted(set(kinds)))
-        self._strict = strict
+        self._strict = mode != "expected"
+        self._least_tokens = least_tokens if mode == "fit_max_tokens" else None
+        self._seen: dict[str, SeenOutput] | None = {} if mode == "expected" else None
         self._desk = desk
-        self._lent: dict[int, tuple[int, str]] = {}
+        self._lent: dict[int, Lent] = {}
         self._owed: deque[Dispatched | SettleMoney] = deque()  # the ledger has yet to hear of it
         self._uncovered: set[int] = set()
 
@@ -79,20 +98,22 @@ class Purse:
         scopes = payers(self._kinds, flight.request, candidate.spec.provider, copy=copy)
         if not scopes:
             return None
-        amount = self._amount(flight, candidate)
-        if isinstance(amount, str):
-            return Refusal(None, amount)
+        bound = self._bound(flight, candidate)
+        if isinstance(bound, str):
+            return Refusal(None, bound)
         if self._desk is not None and self._desk.failing is not None:
             return Refusal(None, f"{NO_STORE}{self._desk.failing}")
-        message = Reserve(scopes, amount, self._strict, flight.id, attempt)
+        amount, least = bound.amount, bound.least
+        message = Reserve(scopes, amount, self._strict, flight.id, attempt, least)
         self._pay_back()
         try:
             answer: Reserved | TooDear = self._ledger.ask_now(message)
         except ActorError as error:  # no ledger, no spending
             return Refusal(error.retry_at, f"{NO_LEDGER}{error.why}")
         if isinstance(answer, TooDear):
-            return self._refusal(answer, amount)
-        self._lent[attempt] = answer.number, flight.id
+            return self._refusal(answer, amount if least is None else least)
+        limit = None if answer.amount >= amount else _payable(flight, candidate, answer.amount)
+        self._lent[attempt] = Lent(answer.number, flight.id, limit)
         if self._desk is not None and not answer.covered:
             self._uncovered.add(attempt)
         return None
@@ -101,20 +122,39 @@ class Purse:
         """Must the store learn of this attempt before it is sent?"""
         return attempt in self._uncovered
 
+    def fitted(self, attempt: int, request: Request) -> Request:
+        """The request with its answer as long as the attempt's money pays for."""
+        lent, body = self._lent.get(attempt), request.input
+        if lent is None or lent.max_tokens is None or not isinstance(body, ChatInput):
+            return request
+        limit = min(body.max_tokens or lent.max_tokens, lent.max_tokens)
+        return replace(request, input=replace(body, max_tokens=limit))
+
+    def saw(self, candidate: Candidate, output_tokens: int) -> None:
+        """An answer of this endpoint had so many tokens."""
+        if self._seen is not None:
+            self._seen.setdefault(candidate.name, SeenOutput()).add(output_tokens)
+
     def dispatched(self, attempt: int) -> None:
         """The attempt is on its way: from here on it may cost money."""
         if (lent := self._lent.get(attempt)) is not None:
-            self._owed.append(Dispatched(lent[0]))
+            self._owed.append(Dispatched(lent.number))
             self._pay_back()
 
-    def settle(self, attempt: int, actual: int | None) -> None:
-        """The attempt ended, and cost `actual` micro-USD; None: nobody knows."""
-        if (lent := self._lent.pop(attempt, None)) is not None:
-            number, request = lent
-            if self._uncovered:
-                self._uncovered.discard(attempt)
-            self._owed.append(SettleMoney(number, actual, request, attempt))
-            self._pay_back()
+    def settle(self, attempt: int, actual: int | None) -> int | None:
+        """The attempt ended, and cost `actual` micro-USD; None: nobody knows.
+
+        Returns:
+            The tokens that its answer was shortened to; None if it was not.
+        """
+        lent = self._lent.pop(attempt, None)
+        if lent is None:
+            return None
+        if self._uncovered:
+            self._uncovered.discard(attempt)
+        self._owed.append(SettleMoney(lent.number, actual, lent.request, attempt))
+        self._pay_back()
+        return lent.max_tokens
 
     def standing(self) -> Sequence[Standing]:
         """Every budget as it stands now.
@@ -148,19 +188,11 @@ class Purse:
                 return
             owed.popleft()
 
-    def _amount(self, flight: Flight, candidate: Candidate) -> int | str:
-        """What the attempt may cost, in micro-USD; or why nobody can tell."""
-        spec = candidate.spec
-        if candidate.free_left:
-            return 0
-        if spec.price is None:
-            return f"{UNPRICED}set `price` for it to use it under a budget"
-        tokens = flight.output_tokens if not self._strict else _most_output(flight.request, spec)
-        if tokens is None and not spec.price.output_per_mtok:
-            tokens = 0
-        if tokens is None:
-            return f"{UNBOUNDED}set max_tokens, or `max_output_tokens` for the model"
-        return cost_micro_usd(spec.price, Usage(flight.input_tokens, tokens))
+    def _bound(self, flight: Flight, candidate: Candidate) -> Bound | str:
+        if self._seen is None:
+            return worst(flight, candidate, self._least_tokens)
+        seen = self._seen.get(candidate.name)
+        return expected(flight, candidate, None if seen is None else seen.usual_most())
 
     def _refusal(self, answer: TooDear, amount: int) -> Refusal:
         left = f"${answer.room / 1e6:,.6f} left, up to ${amount / 1e6:,.6f} needed"
@@ -172,34 +204,7 @@ class Purse:
         return Refusal(retry_at, f"{OVER_BUDGET}{answer.limit} ({left})")
 
 
-def payers(
-    kinds: Iterable[str], request: Request, provider: str, *, copy: bool = False
-) -> tuple[Scope, ...]:
-    """Who pays for an attempt at `provider`, as far as they are of these kinds."""
-    found: list[Scope] = []
-    for kind in kinds:
-        match kind:
-            case "engine":
-                found.append(ENGINE)
-            case "hedges":
-                found += (HEDGES,) if copy else ()
-            case "provider":
-                found.append(Scope(kind, provider))
-            case "route":
-                found.append(Scope(kind, request.model or request.operation))
-            case "tag":  # each word pays, and none of them twice
-                words = dict.fromkeys((*request.tags, *request.labels))
-                found += [Scope(kind, each) for each in words]
-            case _:
-                name = getattr(request, kind)
-                found += () if name is None else (Scope(kind, name),)
-    return tuple(found)
-
-
-def _most_output(request: Request, spec: EndpointSpec) -> int | None:
-    """The most tokens that an answer can have; None if nothing bounds it."""
-    body = request.input
-    if not isinstance(body, ChatInput):
-        return 0
-    bounds = [n for n in (body.max_tokens, spec.max_output_tokens) if n is not None]
-    return min(bounds, default=None)
+def _payable(flight: Flight, candidate: Candidate, amount: int) -> int | None:
+    price = candidate.spec.price
+    assert price is not None
+    return payable_output_tokens(price, amount, flight.input_tokens, pictures(flight.request))

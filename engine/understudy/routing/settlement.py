@@ -8,14 +8,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from understudy.adapters.base import Reply
-from understudy.prices import cost_usd
 from understudy.routing.wiring import Wiring
 from understudy_actors.dispatcher.flight import Flight
-from understudy_actors.dispatcher.strategies.base import expected_usd
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.events import AttemptEnded
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
+from understudy_actors.domain.price import cost_micro_usd
+from understudy_actors.domain.request import pictures
 from understudy_actors.domain.result import Attempt, Usage
 from understudy_actors.provider.messages import Permit, Settle
 from understudy_actors.runtime.mailbox import Lane
@@ -80,10 +80,12 @@ def _settle_success(
     pace: Pace | None,
 ) -> Usage:
     """Returns the tokens of its answer."""
-    spec = candidate.spec
+    spec, price = candidate.spec, candidate.spec.price
     usage = reply.usage
     if usage is None:
         usage = Usage(flight.input_tokens, flight.output_tokens, estimated=True)
+        if price is not None and price.image_usd:
+            usage = replace(usage, images=pictures(flight.request))
     used = usage.input_tokens + usage.output_tokens
     settled = Settle(permit, _OK, output_tokens=usage.output_tokens, tokens=used)
     if pace is not None:
@@ -94,10 +96,13 @@ def _settle_success(
             idle_s=pace.idle_s,
         )
     wiring.providers[candidate.index].tell(settled, _RESULTS)
-    price = spec.price
-    cost = 0.0 if permit.free else None if price is None else cost_usd(price, usage)
+    cost = 0 if permit.free else None if price is None else cost_micro_usd(price, usage)
+    shortened = None
     if wiring.purse is not None:
-        wiring.purse.settle(permit.attempt, None if usage.estimated else _micro_usd(cost))
+        exact = not usage.estimated or (price is not None and not price.by_tokens)
+        shortened = wiring.purse.settle(permit.attempt, cost if exact else None)
+        if not usage.estimated:
+            wiring.purse.saw(candidate, usage.output_tokens)
     started = permit.taken_at
     flight.attempts += (
         Attempt(
@@ -107,7 +112,8 @@ def _settle_success(
             started_s=started - flight.accepted_at,
             elapsed_s=now - started,
             wait_s=flight.wait_s,
-            cost_usd=cost,
+            cost_usd=None if cost is None else cost / 1e6,
+            max_tokens=shortened,
         ),
     )
     if wiring.trace.fine:
@@ -126,6 +132,12 @@ def _settle_failure(
 ) -> Usage | None:
     """Returns the tokens that came, if any did."""
     elapsed_s = now - permit.taken_at
+    cost, shortened = _failed_cost(flight, candidate, permit, error, pace), None
+    if wiring.purse is not None:
+        # Nobody knows what an answer costs that broke off or was called off.
+        partial = error is None or (pace is not None and pace.usage is not None)
+        known = None if partial and not permit.free else cost
+        shortened = wiring.purse.settle(permit.attempt, known)
     kind = ErrorClass.CANCELLED if error is None else error.kind
     idle_s = 0.0 if pace is None else pace.idle_s
     heard = pace is not None and pace.first_token_s is not None
@@ -152,43 +164,46 @@ def _settle_failure(
             started_s=permit.taken_at - flight.accepted_at,
             elapsed_s=elapsed_s,
             wait_s=flight.wait_s,
-            cost_usd=_failed_usd(flight, candidate, permit, kind, pace),
+            cost_usd=None if cost is None else cost / 1e6,
+            max_tokens=shortened,
         ),
     )
-    if wiring.purse is not None:
-        usd = flight.attempts[-1].cost_usd
-        partial = pace is not None and pace.usage is not None
-        if (partial or kind is ErrorClass.CANCELLED) and not permit.free:
-            usd = None  # nobody knows what an answer costs that broke off or was called off
-        wiring.purse.settle(permit.attempt, _micro_usd(usd))
     if wiring.trace.on:
         stated_s = None if error is None else error.retry_after_s
         wiring.trace.emit(_ended(wiring, flight, candidate, permit, stated_s))
     return None if pace is None else pace.usage
 
 
-def _micro_usd(usd: float | None) -> int | None:
-    return None if usd is None else round(usd * 1e6)
+def _cost(candidate: Candidate, permit: Permit, usage: Usage) -> int | None:
+    """What an attempt cost that used so much, in micro-USD; None if nobody knows its price."""
+    if permit.free:
+        return 0
+    price = candidate.spec.price
+    return None if price is None else cost_micro_usd(price, usage)
 
 
 def _left(flight: Flight) -> str:
     return "another copy answered first" if flight.answered else "the caller left"
 
 
-def _failed_usd(
-    flight: Flight, candidate: Candidate, permit: Permit, kind: ErrorClass, pace: Pace | None
-) -> float | None:
-    """What a failed attempt cost: by the tokens that came, if any did; else as its class says.
+def _failed_cost(
+    flight: Flight,
+    candidate: Candidate,
+    permit: Permit,
+    error: ProviderError | None,
+    pace: Pace | None,
+) -> int | None:
+    """What a failed attempt cost in micro-USD: by the tokens that came, else as its class says.
 
     A copy that was called off because the other one answered is booked in full: it was sent.
     """
     if pace is not None and pace.usage is not None:
-        price = candidate.spec.price
-        return 0.0 if permit.free else None if price is None else cost_usd(price, pace.usage)
-    if not POLICY[kind].billed or permit.free:
-        return 0.0
-    if kind is ErrorClass.CANCELLED and flight.answered:
-        return expected_usd(candidate.spec, flight.input_tokens, flight.output_tokens)
+        return _cost(candidate, permit, pace.usage)
+    if permit.free or (error is not None and not POLICY[error.kind].billed):
+        return 0
+    if error is None and flight.answered:
+        usage = Usage(flight.input_tokens, flight.output_tokens, images=pictures(flight.request))
+        return _cost(candidate, permit, usage)
     return None
 
 

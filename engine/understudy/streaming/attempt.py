@@ -47,6 +47,8 @@ class StreamAttempt:
     ) -> None:
         self.candidate = candidate
         self.permit = permit
+        if wiring.purse is not None:
+            plan = replace(plan, request=wiring.purse.fitted(permit.attempt, plan.request))
         self.plan = plan
         self.reply: Reply | None = None
         self.first: list[Delta] = []

@@ -13,6 +13,8 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from understudy.prices import BYTES_PER_TOKEN
 from understudy.routing.loop import MIN_USEFUL_S, SHARE_LEFT
 from understudy.routing.settlement import Pace
@@ -120,9 +122,7 @@ class Silence:
         if told is None:
             return Usage(self._flight.input_tokens, output, estimated=True)
         output = max(told.output_tokens, output)
-        return Usage(
-            told.input_tokens, output, told.cached_tokens, told.reasoning_tokens, estimated=True
-        )
+        return replace(told, output_tokens=output, estimated=True)
 
     def _idle_until(self, now: float) -> float:
         return self._idle_s + (now - self._idle_since if self._idle_since is not None else 0.0)

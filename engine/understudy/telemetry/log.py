@@ -12,7 +12,7 @@ import msgspec
 from understudy.config import LogConfig
 from understudy_actors.domain import events
 from understudy_actors.domain.events import Event
-from understudy_actors.domain.money_events import BoundBreached, BudgetAlert
+from understudy_actors.domain.money_events import BoundBreached, BudgetAlert, PricesOld
 from understudy_actors.domain.store_events import StoreFailing, StoreOpened, StoreWorking
 from understudy_actors.domain.stream_events import StreamRescue, StreamSkipped
 from understudy_actors.runtime.trace import Trace
@@ -43,6 +43,7 @@ _LEVEL_OF: Final[Mapping[type[Event], str]] = MappingProxyType(
         StreamRescue: "warning",
         StreamSkipped: "warning",
         BudgetAlert: "warning",
+        PricesOld: "warning",
         BoundBreached: "error",
         StoreOpened: "info",
         StoreFailing: "error",

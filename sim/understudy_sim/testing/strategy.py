@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias, cast
 import attrs
 
 from understudy_actors.dispatcher.strategies.base import Strategy, View
-from understudy_actors.domain.candidate import Candidate, EndpointSpec, Price
+from understudy_actors.domain.candidate import Candidate, EndpointSpec
+from understudy_actors.domain.price import Price
 from understudy_actors.domain.request import Request
 from understudy_actors.provider.health import Health
 from understudy_actors.runtime.ports import Randomness, Stream

@@ -105,7 +105,8 @@ def test_embeddings_are_put_in_the_order_of_their_indexes() -> None:
 def test_pictures_are_read_with_the_type_that_their_bytes_show() -> None:
     body = example("openai.images.response")
     b64 = body["data"][0]["b64_json"]
-    assert read("openai.", body, DRAW) == Reply(ImageOutput((Image(b64),)), Usage(9, 272))
+    drawn = Reply(ImageOutput((Image(b64),)), Usage(9, 272, images=1))
+    assert read("openai.", body, DRAW) == drawn
     body["output_format"] = "jpeg"
     assert read("openai.", body, DRAW).output == ImageOutput((Image(b64),))
     linked = {"data": [{"url": "https://x.example/a.webp", "b64_json": None}]}
@@ -342,7 +343,7 @@ def test_usage_is_inclusive() -> None:
         "cache_read_input_tokens": 1000,
         "output_tokens_details": {"thinking_tokens": 3},
     }
-    assert read("anthropic.", body).usage == Usage(1112, 5, 1000, 3)
+    assert read("anthropic.", body).usage == Usage(1112, 5, 1000, 3, cache_write_tokens=100)
     body["usage"]["cache_read_input_tokens"] = 1_000_000_000
     assert read("anthropic.", body).usage is None
 

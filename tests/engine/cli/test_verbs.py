@@ -91,7 +91,7 @@ def test_route_as_json_holds_every_field_of_result_and_attempts(local: str) -> N
     assert shown["degraded"] is True
     assert set(shown["attempts"][0]) == {
         "provider", "model", "outcome", "error", "reason", "status", "started_s", "elapsed_s",
-        "wait_s", "cost_usd",
+        "wait_s", "cost_usd", "max_tokens",
     }  # fmt: skip
     assert shown["explain"]["decisions"][0]["ranked"] == ["local/stand-in"]
 

@@ -21,8 +21,9 @@ from understudy.config import (
     problems,
 )
 from understudy.config.kinds import VENDORS
-from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, Price, StreamRule
+from understudy_actors.domain.candidate import EndpointSpec, FreeQuota, StreamRule
 from understudy_actors.domain.errors import ConfigError
+from understudy_actors.domain.price import Price
 
 STRATEGIES = ("adaptive", "priority", "cheapest", "economy", "best_quality")
 
@@ -67,6 +68,7 @@ def test_the_documented_example_becomes_endpoints() -> None:
         region="eu",
         max_context_tokens=272_000,
         max_output_tokens=128_000,
+        known_output_tokens=128_000,
         max_request_tokens=100_000,
         timeout_s=60.0,
         stream=StreamRule(

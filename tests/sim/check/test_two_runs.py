@@ -11,8 +11,9 @@ from tests.engine.house import Script
 from tests.sim.check.engines import ask, trace_of
 from tests.sim.check.tape import Tape, breaks
 from understudy import Engine, ErrorClass
-from understudy_actors.domain.candidate import EndpointSpec, Price
+from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.domain.events import AskOpened, Event
+from understudy_actors.domain.price import Price
 from understudy_sim.check import Reference, Rules, adding_hurts, identical, renamed, scaled
 from understudy_sim.check.violation import Witness
 

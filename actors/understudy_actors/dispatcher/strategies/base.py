@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from understudy_actors.domain import price
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
-from understudy_actors.domain.request import Request
+from understudy_actors.domain.request import Request, pictures
 from understudy_actors.runtime.ports import Stream
 
 
@@ -35,16 +36,17 @@ class View(Struct, eq=False, gc=False):
         """
         if candidate.free_left:
             return 0.0
-        return expected_usd(candidate.spec, self.input_tokens, self.output_tokens)
+        return expected_usd(candidate.spec, self.input_tokens, self.output_tokens, self.request)
 
 
-def expected_usd(spec: EndpointSpec, input_tokens: int, output_tokens: int) -> float | None:
-    """Price in USD of so many tokens; None if the price is unknown."""
-    price = spec.price
-    if price is None:
+def expected_usd(
+    spec: EndpointSpec, input_tokens: int, output_tokens: int, request: Request | None = None
+) -> float | None:
+    """Price in USD of so many tokens, and of the pictures of `request`; None if it is unknown."""
+    if spec.price is None:
         return None
-    tokens = input_tokens * price.input_per_mtok + output_tokens * price.output_per_mtok
-    return tokens / 1e6 + price.request_usd
+    images = pictures(request) if request is not None and spec.price.image_usd else 0
+    return price.expected_usd(spec.price, input_tokens, output_tokens, images)
 
 
 @runtime_checkable

@@ -1,0 +1,36 @@
+"""Who pays for an attempt: every scope that a budget is about and that the attempt belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from understudy.config.money import ENGINE, HEDGES
+from understudy_actors.domain.request import Request
+from understudy_actors.ledger.account import Scope
+
+
+def payers(
+    kinds: Iterable[str], request: Request, provider: str, *, copy: bool = False
+) -> tuple[Scope, ...]:
+    """Who pays for an attempt at `provider`, as far as they are of these kinds.
+
+    `copy` says that it is the second copy of a request.
+    """
+    found: list[Scope] = []
+    for kind in kinds:
+        match kind:
+            case "engine":
+                found.append(ENGINE)
+            case "hedges":
+                found += (HEDGES,) if copy else ()
+            case "provider":
+                found.append(Scope(kind, provider))
+            case "route":
+                found.append(Scope(kind, request.model or request.operation))
+            case "tag":  # each word pays, and none of them twice
+                words = dict.fromkeys((*request.tags, *request.labels))
+                found += [Scope(kind, each) for each in words]
+            case _:
+                name = getattr(request, kind)
+                found += () if name is None else (Scope(kind, name),)
+    return tuple(found)
