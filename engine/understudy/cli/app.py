@@ -14,6 +14,7 @@ from understudy.cli.config import config
 from understudy.cli.failure import exit_code, tell
 from understudy.cli.providers import providers
 from understudy.cli.route import route
+from understudy.cli.serve import serve
 from understudy.cli.status import status
 from understudy.cli.version import print_version, version
 from understudy_actors.domain.errors import UnderstudyError
@@ -62,6 +63,7 @@ def build() -> typer.Typer:
     app = typer.Typer(cls=Verbs, help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_common)
     app.command()(route)
+    app.command()(serve)
     app.command()(status)
     app.add_typer(providers)
     app.add_typer(config)

@@ -6,3 +6,26 @@
 
 `create_app` makes the application; it uses the embedding API and nothing else.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from understudy.gateway.app import create_app
+    from understudy.gateway.desk import Limits
+
+__all__ = ["Limits", "create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    """Nothing is imported before it is asked for: the wires need no server."""
+    if name == "create_app":
+        from understudy.gateway.app import create_app
+
+        return create_app
+    if name == "Limits":
+        from understudy.gateway.desk import Limits
+
+        return Limits
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

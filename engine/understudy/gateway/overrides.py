@@ -7,6 +7,7 @@ for underscores, and lists separated by commas. What the body says wins.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
@@ -16,10 +17,11 @@ from understudy.config.faults import BadKey
 from understudy.config.values import parse_duration
 from understudy.gateway.asked import converted
 from understudy.gateway.problem import Refused
-from understudy_actors.domain.request import Complexity, Request
+from understudy_actors.domain.request import Caching, Complexity, Request
 
 PREFIX: Final = "x-understudy-"
 LISTS: Final = frozenset({"tags", "labels", "capabilities"})
+WORDS: Final[Mapping[str, type[StrEnum]]] = {"complexity": Complexity, "cache": Caching}
 TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -40,6 +42,7 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True):
         team, tenant: Whom it is accounted to, and whose share it counts in.
         priority: -3 to 3, while requests wait for a slot.
         hedge, collapse: Whether a second copy may be sent; whether identical requests share a call.
+        cache: What to do with the cache: use, bypass, refresh or only.
         mock_response: Answer this, and ask nobody.
     """
 
@@ -58,6 +61,7 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True):
     priority: int | None = None
     hedge: bool | None = None
     collapse: bool | None = None
+    cache: str | None = None
     mock_response: str | None = None
 
 
@@ -126,15 +130,16 @@ def conditioned(request: Request, own: Overrides) -> Request:
         return request
     changes: dict[str, Any] = {
         name: value
-        for name in FIELDS - {"timeout", "complexity", "mock_response"}
+        for name in FIELDS - {"timeout", "mock_response", *WORDS}
         if (value := getattr(own, name)) is not None
     }
     for name in LISTS & changes.keys():
         changes[name] = tuple(changes[name])
     if own.timeout is not None:
         changes["timeout_s"] = _seconds(own.timeout)
-    if own.complexity is not None:
-        changes["complexity"] = _complexity(own.complexity)
+    for name, words in WORDS.items():
+        if (value := getattr(own, name)) is not None:
+            changes[name] = _word(name, value, words)
     return replace(request, **changes)
 
 
@@ -148,10 +153,9 @@ def _seconds(value: float | str) -> float:
     return seconds
 
 
-def _complexity(value: str) -> Complexity:
+def _word(name: str, value: str, words: type[StrEnum]) -> StrEnum:
     try:
-        return Complexity(value)
+        return words(value)
     except ValueError:
-        known = ", ".join(Complexity)
-        why = f"understudy.complexity: expected one of {known}"
-        raise Refused(why, param="understudy.complexity") from None
+        why = f"understudy.{name}: expected one of {', '.join(words)}"
+        raise Refused(why, param=f"understudy.{name}") from None

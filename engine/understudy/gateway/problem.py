@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from understudy_actors.domain.errors import (
+    ERROR_TYPES,
     AllAttemptsFailed,
     AttemptTimeout,
     BadRequest,
@@ -103,12 +104,18 @@ def _told(error: UnderstudyError, status: int, code: str, **more: object) -> Pro
 
 
 def _unanswered(error: AllAttemptsFailed) -> Problem:
-    """Everybody failed: as a limit or a time-out if all of them failed in that way."""
-    kinds = {each.error for each in error.attempts if each.outcome != "refused"}
-    if kinds <= {ErrorClass.RATE_LIMIT} and kinds:
-        return _told(error, 429, "rate_limit_exceeded", kind="rate_limit_error")
-    if kinds <= {ErrorClass.SILENT, ErrorClass.TIMEOUT, ErrorClass.STALLED} and kinds:
-        return _told(error, 504, "timeout")
+    """Everybody failed: told as that failure, if all of them failed in one way."""
+    types = {
+        ERROR_TYPES[ErrorClass(each.error)]
+        for each in error.attempts
+        if each.outcome != "refused" and each.error is not None
+    }
+    if len(types) == 1:
+        (failed,) = types
+        made = next(make for kind, make in _MADE if issubclass(failed, kind))
+        if made is not _providers_fault:
+            told: Problem = made(error)
+            return told
     return _told(error, 502, "all_providers_failed")
 
 
@@ -118,6 +125,10 @@ def _nobody(error: NoCandidate) -> Problem:
         return _told(error, 404, "no_provider", kind=INVALID)
     after_s = RETRY_S if error.retry_after_s is None else error.retry_after_s
     return _told(error, 503, "no_provider_available", retry_after_s=after_s, again=True)
+
+
+def _providers_fault(error: UnderstudyError) -> Problem:
+    return _told(error, 502, "provider_failed")
 
 
 _MADE: Final[tuple[tuple[type[Exception], Callable[..., Problem]], ...]] = (
@@ -137,7 +148,7 @@ _MADE: Final[tuple[tuple[type[Exception], Callable[..., Problem]], ...]] = (
     (ModelNotFound, lambda e: _told(e, 404, "model_not_found", kind=INVALID)),
     (RateLimited, lambda e: _told(e, 429, "rate_limit_exceeded", kind="rate_limit_error")),
     (AttemptTimeout, lambda e: _told(e, 504, "timeout")),
-    (ProviderError, lambda e: _told(e, 502, "provider_failed")),
+    (ProviderError, _providers_fault),
     (UnderstudyError, lambda e: _told(e, 503, "unavailable", again=True)),
 )
 """The first that fits tells of it: special ones stand before general ones."""

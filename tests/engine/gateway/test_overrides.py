@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from understudy import Request
+from understudy import Caching, Complexity, Request
 from understudy.gateway.overrides import FIELDS, LISTS, conditioned, overrides
 from understudy.gateway.problem import Refused
 
@@ -26,6 +26,8 @@ GOOD: dict[str, tuple[Any, str, Any]] = {
     "priority": (-2, "-2", -2),
     "hedge": (True, "true", True),
     "collapse": (True, "1", True),
+    "cache": ("refresh", "refresh", Caching.REFRESH),
+    "complexity": ("complex", "complex", Complexity.COMPLEX),
 }
 
 
@@ -38,7 +40,7 @@ def test_a_condition_is_the_same_in_the_body_and_in_a_header(name: str) -> None:
 
 
 def test_every_condition_is_tried_here() -> None:
-    assert set(GOOD) | {"timeout", "complexity", "mock_response"} == FIELDS
+    assert set(GOOD) | {"timeout", "mock_response"} == FIELDS
     assert set(GOOD) >= LISTS
 
 
@@ -65,6 +67,7 @@ def test_without_conditions_the_request_is_itself() -> None:
         ({"timeout": "soon"}, {}, "understudy.timeout"),
         ({"timeout": 0}, {}, "understudy.timeout"),
         ({"complexity": "hardest"}, {}, "simple, medium, complex"),
+        ({"cache": "sometimes"}, {}, "refresh"),
         ({"max_attempts": 0}, {}, "max_attempts"),
         ([], {}, "expected an object"),
         (None, {"x-understudy-color": "red"}, "x-understudy-color"),

@@ -1,0 +1,79 @@
+"""The application: which path leads where, and what every request goes through."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from understudy.gateway.asked import Wire
+from understudy.gateway.desk import Desk, Limits
+from understudy.gateway.pages import Pages
+from understudy.gateway.wires.anthropic_messages import AnthropicMessages
+from understudy.gateway.wires.openai_chat import OpenAIChat
+from understudy.gateway.wires.openai_embeddings import OpenAIEmbeddings
+from understudy.gateway.wires.openai_images import OpenAIImages
+from understudy.gateway.wires.responses import Responses
+from understudy.ports import Ports
+
+WIRES: Final[Sequence[tuple[str, Wire]]] = (
+    ("/v1/chat/completions", OpenAIChat()),
+    ("/v1/embeddings", OpenAIEmbeddings()),
+    ("/v1/images/generations", OpenAIImages()),
+    ("/v1/responses", Responses()),
+    ("/v1/messages", AnthropicMessages()),
+)
+"""Where each format is spoken."""
+
+
+def create_app(
+    opening: Callable[[], AbstractAsyncContextManager[Any]],
+    *,
+    limits: Limits | None = None,
+    ports: Ports | None = None,
+    on_ready: Callable[[Any], None] = lambda _engine: None,
+) -> Starlette:
+    """The gateway as an ASGI application, which opens its engine as it starts.
+
+    Args:
+        opening: Opens the engine on the server's own loop, e.g.
+            `lambda: AsyncioEngine.open("understudy.toml")`.
+        limits: What callers may ask of it.
+        ports: Its clock, and the ids of requests that bring none.
+        on_ready: Called with the engine once it serves.
+    """
+    own = ports or Ports()
+    desk = Desk(limits or Limits(), wall=own.clock.wall, new_id=own.ids.request_id)
+    pages = Pages(desk)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with opening() as engine:
+            desk.open(engine)
+            on_ready(engine)
+            try:
+                yield
+            finally:
+                desk.close()
+
+    routes = [Route(path, _Endpoint(desk, wire), methods=["POST"]) for path, wire in WIRES]
+    return Starlette(
+        routes=[*routes, *pages.routes()],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: pages.no_such_page},
+    )
+
+
+class _Endpoint:
+    """One path where a format is spoken."""
+
+    def __init__(self, desk: Desk, wire: Wire) -> None:
+        self._desk = desk
+        self._wire = wire
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._desk.serve(self._wire, scope, receive, send)

@@ -1,0 +1,128 @@
+"""What every request goes through: an id, limits, reading, conditions, the answer or its error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from understudy.gateway.asked import Asked, Wire
+from understudy.gateway.body import BODY_MAX, Gone, read_json
+from understudy.gateway.exchange import Exchange, Told, header_map
+from understudy.gateway.headers import own_id
+from understudy.gateway.overrides import conditioned, overrides
+from understudy.gateway.problem import Refused, problem_of
+from understudy_actors.domain.errors import UnderstudyError
+from understudy_actors.domain.result import ChatOutput, Result
+
+CONCURRENT_MAX: Final = 10_000
+MOCK: Final = "mock"
+"""Who is told to have answered where a caller brought the answer along."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What callers may ask of a gateway.
+
+    Attributes:
+        body_max: Bytes of a body.
+        concurrent_max: Requests at the same time.
+    """
+
+    body_max: int = BODY_MAX
+    concurrent_max: int = CONCURRENT_MAX
+
+
+class Desk:
+    """Serves requests of any format with one engine."""
+
+    def __init__(
+        self, limits: Limits, *, wall: Callable[[], float], new_id: Callable[[], str]
+    ) -> None:
+        self._limits = limits
+        self._wall = wall
+        self._new_id = new_id
+        self._engine: Any = None
+        self._log = structlog.get_logger("understudy.gateway")
+        self.running = 0
+
+    def open(self, engine: Any) -> None:
+        """From now on this engine serves."""
+        self._engine = engine
+
+    def close(self) -> None:
+        """Nobody serves any more."""
+        self._engine = None
+
+    @property
+    def engine(self) -> Any:
+        """Who serves.
+
+        Raises:
+            Refused: Nobody does, before the start and after the end.
+        """
+        if self._engine is None:
+            raise Refused("the gateway is closing: ask again in a moment", status=503)
+        return self._engine
+
+    def wall(self) -> float:
+        """Unix time in seconds."""
+        return self._wall()
+
+    async def serve(self, wire: Wire, scope: Any, receive: Any, send: Any) -> None:
+        """One request, from its headers to the last byte of its answer."""
+        headers = header_map(scope)
+        request_id = own_id(headers.get("x-request-id")) or self._new_id()
+        exchange = Exchange(receive, send, request_id)
+        self.running += 1
+        try:
+            await self._serve(wire, headers, exchange, receive)
+        except Gone:
+            self._log.info("gateway.gone", request=request_id)
+        except Told as told:
+            self._tell(request_id, told.__cause__ or told)
+        except Exception as error:
+            self._tell(request_id, error)
+            await exchange.problem(wire, problem_of(error))
+        finally:
+            self.running -= 1
+
+    async def _serve(
+        self, wire: Wire, headers: dict[str, str], exchange: Exchange, receive: Any
+    ) -> None:
+        if self.running > self._limits.concurrent_max:
+            why = f"{self._limits.concurrent_max} requests are under way, the most allowed"
+            raise Refused(why, status=503, code="overloaded", retry_after_s=1.0)
+        engine = self.engine
+        asked = wire.read(await read_json(receive, headers, self._limits.body_max))
+        own = overrides(asked.overrides, headers)
+        request = replace(conditioned(asked.request, own), id=exchange.request_id)
+        asked = replace(asked, request=request)
+        created = int(self._wall())
+        if own.mock_response is not None:
+            result = _mocked(own.mock_response, asked, exchange.request_id)
+            await exchange.result(wire, asked, result, created)
+        elif asked.stream:
+            await exchange.streamed(engine, wire, asked, created)
+        else:
+            await exchange.whole(engine, wire, asked, created)
+
+    def _tell(self, request_id: str, error: BaseException) -> None:
+        """A line in the log; of faults of our own with their traceback."""
+        if isinstance(error, UnderstudyError | Refused):
+            self._log.info("gateway.refused", request=request_id, error=type(error).__name__)
+        else:
+            self._log.error("gateway.broke", request=request_id, exc_info=error)
+
+
+def _mocked(text: str, asked: Asked, request_id: str) -> Result:
+    return Result(
+        output=ChatOutput(text),
+        provider=MOCK,
+        model=asked.model,
+        request_id=request_id,
+        elapsed_s=0.0,
+        cost_usd=0.0,
+    )

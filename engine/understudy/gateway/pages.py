@@ -1,0 +1,155 @@
+"""The small pages beside the formats: health, readiness, status, models, token counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as Http
+from starlette.responses import Response
+from starlette.routing import Route
+
+from understudy.gateway.body import read_json
+from understudy.gateway.desk import Desk
+from understudy.gateway.exchange import header_map
+from understudy.gateway.problem import INVALID, Problem, Refused
+from understudy.gateway.wires import anthropic_requests
+from understudy.gateway.wires.anthropic_messages import error_body as anthropic_error
+from understudy.gateway.wires.openai_errors import error_body as openai_error
+from understudy.models import RoutableModel
+from understudy.prices import estimate_tokens
+
+ANTHROPIC_VERSION: Final = "anthropic-version"
+"""Who sends this header reads Anthropic's formats."""
+
+
+class Pages:
+    """Everything that is no request to a model."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._began = int(desk.wall())
+
+    def routes(self) -> Sequence[Route]:
+        """Where each page is."""
+        return (
+            Route("/health", self.health),
+            Route("/ready", self.ready),
+            Route("/status", self.status),
+            Route("/v1/models", self.models),
+            Route("/v1/models/{name:path}", self.model),
+            Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
+        )
+
+    async def health(self, _http: Http) -> Response:
+        """The process lives."""
+        return _json({"status": "healthy"})
+
+    async def ready(self, http: Http) -> Response:
+        """Somebody can be asked."""
+        try:
+            report = self._desk.engine.status()
+        except Refused as refused:
+            return _refusal(http, refused)
+        ready = report.healthy > 0
+        return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+
+    async def status(self, http: Http) -> Response:
+        """The status document."""
+        try:
+            return _json(self._desk.engine.status())
+        except Refused as refused:
+            return _refusal(http, refused)
+
+    async def models(self, http: Http) -> Response:
+        """Every name that requests may use."""
+        try:
+            known = self._desk.engine.models()
+        except Refused as refused:
+            return _refusal(http, refused)
+        if ANTHROPIC_VERSION in http.headers:
+            return _json(_anthropic_list([self._anthropic(each) for each in known]))
+        return _json({"object": "list", "data": [self._openai(each) for each in known]})
+
+    async def model(self, http: Http) -> Response:
+        """One of them."""
+        name = http.path_params["name"]
+        try:
+            known = {each.name: each for each in self._desk.engine.models()}
+            if (found := known.get(name)) is None:
+                raise Refused(
+                    "there is no such model: GET /v1/models lists them",
+                    status=HTTPStatus.NOT_FOUND,
+                    code="model_not_found",
+                    param="model",
+                )
+        except Refused as refused:
+            return _refusal(http, refused)
+        shown = self._anthropic if ANTHROPIC_VERSION in http.headers else self._openai
+        return _json(shown(found))
+
+    async def count_tokens(self, http: Http) -> Response:
+        """About how many tokens a prompt has; no provider is asked."""
+        try:
+            body = await read_json(http.receive, header_map(http.scope))
+            tokens = estimate_tokens(anthropic_requests.read_prompt(body))
+        except Refused as refused:
+            return _json(anthropic_error(refused.problem), refused.problem.status)
+        return _json({"input_tokens": tokens})
+
+    async def no_such_page(self, http: Http, error: Exception) -> Response:
+        """What is no page, or not for this method, in the words of the caller's format."""
+        assert isinstance(error, HTTPException)
+        where = f"{http.method} {http.url.path}"
+        why = {404: f"there is no {where} here", 405: f"{where} is not possible"}
+        problem = Problem(
+            status=error.status_code,
+            kind=INVALID,
+            code="not_found" if error.status_code == HTTPStatus.NOT_FOUND else None,
+            message=why.get(error.status_code, error.detail),
+        )
+        return _problem(http, problem, dict(error.headers or {}))
+
+    def _openai(self, model: RoutableModel) -> dict[str, Any]:
+        owners = dict.fromkeys(each.partition("/")[0] for each in model.endpoints)
+        return {
+            "id": model.name,
+            "object": "model",
+            "created": self._began,
+            "owned_by": ", ".join(owners),
+        }
+
+    def _anthropic(self, model: RoutableModel) -> dict[str, Any]:
+        return {
+            "type": "model",
+            "id": model.name,
+            "display_name": model.name,
+            "created_at": "1970-01-01T00:00:00Z",  # the format's own word for: nobody knows
+        }
+
+
+def _anthropic_list(models: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "data": models,
+        "has_more": False,
+        "first_id": models[0]["id"] if models else None,
+        "last_id": models[-1]["id"] if models else None,
+    }
+
+
+def _refusal(http: Http, refused: Refused) -> Response:
+    return _problem(http, refused.problem)
+
+
+def _problem(http: Http, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    speaks_anthropic = ANTHROPIC_VERSION in http.headers or http.url.path.startswith("/v1/messages")
+    body = anthropic_error(problem) if speaks_anthropic else openai_error(problem)
+    return _json(body, problem.status, headers)
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    body = msgspec.json.encode(value)
+    return Response(body, status, headers, "application/json")

@@ -1,0 +1,54 @@
+"""The HTTP server around the application: uvicorn, in one process and one thread."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+
+import uvicorn
+
+from understudy_actors.domain.errors import ConfigError
+
+DRAIN_S: Final = 30
+"""How long requests under way have when the server is told to end."""
+KEEP_ALIVE_S: Final = 75
+"""How long an idle connection stays open."""
+BACKLOG: Final = 2048
+
+
+def settings(app: Any, *, drain_s: int = DRAIN_S) -> uvicorn.Config:
+    """How it is served. uvicorn's own log is silent: ours has the requests, and their errors."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=drain_s,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that callers can reach; port 0 is any free one.
+
+    Raises:
+        ConfigError: There is no such address here, or somebody listens there already.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        why = error.strerror or str(error)
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {why}. Choose another --host or --port."
+        ) from None
+    return listener
