@@ -311,6 +311,7 @@ def _target(
 ) -> Target:
     spec = candidate.spec
     provider = config.providers[spec.provider]
+    kind = kind_of(spec.provider, provider, kinds)
     headers = resolve_headers(spec.provider, provider, environ)
     return Target(
         provider=spec.provider,
@@ -319,7 +320,7 @@ def _target(
         key=resolve_key(spec.provider, provider, environ, kinds),
         headers={name: value.reveal() for name, value in headers.items()},
         max_output_tokens=spec.max_output_tokens,
-        options={"errors": provider.errors} if provider.errors else {},
+        options={**dict(kind.dialect), **({"errors": provider.errors} if provider.errors else {})},
     )
 
 

@@ -125,6 +125,21 @@ async def test_a_target_with_prefill_continues_or_is_asked_anew(
             assert ways == (["prefill"] if prefill == "continue" else ["prefill", "splice"])
 
 
+@pytest.mark.parametrize(("kind", "base"), [("mistral", "/v1"), ("deepseek", "")])
+async def test_whose_vendor_continues_a_flagged_turn_continues_without_being_told_to(
+    kind: str, base: str
+) -> None:
+    """The mock refuses to continue what is not flagged, as those vendors do."""
+    async with mocks(Behaviour(reply=REPLY), Behaviour(reply=REPLY, prefill="flag")) as handles:
+        handles[0].control.set_schedule([{"kind": "cut"}])
+        own = {"p1": {"base_url": handles[1].url + base}}
+        async with open_engine(config(handles, (KINDS[0], kind), **own), environ={}) as engine:
+            books = Books(engine)
+            heard = await hear(engine, Request.chat("one"))
+            assert (heard.error, heard.text) == (None, whole("one"))
+            assert [event.how for event in books.of(stream_events.StreamRescue)] == ["prefill"]
+
+
 async def test_another_text_is_an_honest_error() -> None:
     other = Behaviour(reply="{prompt}: something else altogether")
     async with mocks(Behaviour(reply=REPLY), other) as handles:

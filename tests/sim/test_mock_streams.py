@@ -55,15 +55,17 @@ def test_each_way_to_break_a_stream_is_read_as_what_it_is(path: str, adapter: An
 def test_it_continues_refuses_or_ignores_what_it_is_given_to_continue(
     path: str, adapter: Any
 ) -> None:
-    def said(prefill: str) -> str:
+    def said(prefill: str, **flag: bool) -> str:
         mock = provider(behaviour=Behaviour(reply="Re: {prompt} is {prompt}", prefill=prefill))  # type: ignore[arg-type]
-        turns = [*BODY["messages"], {"role": "assistant", "content": "Re: hi"}]  # type: ignore[misc]
+        turns = [*BODY["messages"], {"role": "assistant", "content": "Re: hi", **flag}]  # type: ignore[misc]
         found = answer(mock, path, {**BODY, "messages": turns, "stream": True})
         return text_of(read(adapter, found.payload)[0]) if found.status == 200 else "refused"
 
     assert said("ignore") == "Re: hi is hi"
     assert said("continue") == " is hi"
-    assert said("refuse") == "refused"
+    assert said("refuse") == said("refuse", prefix=True) == "refused"
+    assert said("flag", prefix=True) == " is hi"
+    assert said("flag") == "refused"
 
 
 @pytest.mark.wall_clock

@@ -28,6 +28,7 @@ from understudy.adapters.openai_replies import (
 from understudy.adapters.openai_requests import (
     Dialect,
     chat_body,
+    continues,
     embedding_body,
     image_body,
 )
@@ -69,9 +70,9 @@ class OpenAIAdapter:
     def build(self, request: Request, target: Target) -> HttpRequest:
         """The HTTP request; see `WireAdapter.build`."""
         try:
-            path, body = self._body(request, target)
+            dialect = self._dialect_of(target)
+            url, body = _url_and_body(request, target, dialect)
             headers = json_headers(target, "authorization", "Bearer ")
-            url = target.base_url.rstrip("/") + path
             return HttpRequest("POST", url, headers, encode(body))
         except Unusable as problem:
             error = unusable(target, None, problem)
@@ -95,11 +96,13 @@ class OpenAIAdapter:
     def build_stream(self, request: Request, target: Target) -> HttpRequest:
         """The HTTP request that asks for a stream; see `StreamingAdapter.build_stream`."""
         try:
-            path, body = self._body(request, target)
+            dialect = self._dialect_of(target)
+            url, body = _url_and_body(request, target, dialect)
             body["stream"] = True
-            body["stream_options"] = {"include_usage": True}
+            if dialect.stream_usage:
+                body["stream_options"] = {"include_usage": True}
             headers = stream_headers(json_headers(target, "authorization", "Bearer "))
-            return HttpRequest("POST", target.base_url.rstrip("/") + path, headers, encode(body))
+            return HttpRequest("POST", url, headers, encode(body))
         except Unusable as problem:
             error = unusable(target, None, problem)
         raise error
@@ -130,22 +133,32 @@ class OpenAIAdapter:
             return None
         return response_failure(self.rules, target, response, wall_s)
 
-    def _body(self, request: Request, target: Target) -> tuple[str, dict[str, Any]]:
-        asked, dialect = request.input, self._dialect
-        if target.options:
-            own = {k: v for k, v in target.options.items() if k in Dialect.__struct_fields__}
-            dialect = msgspec.structs.replace(dialect, **own) if own else dialect
-        if isinstance(asked, ChatInput):
-            path, body = "/chat/completions", chat_body(request, asked, target, dialect)
-        elif isinstance(asked, EmbeddingInput):
-            path, body = "/embeddings", embedding_body(request, asked, target, dialect)
-        elif isinstance(asked, ImageInput):
-            path, body = "/images/generations", image_body(request, asked, target, dialect)
-        else:
-            raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
-        if isinstance(extra := target.options.get("body"), dict):
-            body.update(extra)
-        return path, body
+    def _dialect_of(self, target: Target) -> Dialect:
+        dialect = self._dialect
+        own = {k: v for k, v in target.options.items() if k in Dialect.__struct_fields__}
+        return msgspec.structs.replace(dialect, **own) if own else dialect
+
+
+def _url_and_body(request: Request, target: Target, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+    """Where a request goes, and what it says.
+
+    Raises:
+        Unusable: This format cannot express it.
+    """
+    asked, base = request.input, target.base_url.rstrip("/")
+    if isinstance(asked, ChatInput):
+        if dialect.prefix_path and continues(asked):
+            base = base.removesuffix("/v1").removesuffix(dialect.prefix_path) + dialect.prefix_path
+        path, body = "/chat/completions", chat_body(request, asked, target, dialect)
+    elif isinstance(asked, EmbeddingInput):
+        path, body = "/embeddings", embedding_body(request, asked, target, dialect)
+    elif isinstance(asked, ImageInput):
+        path, body = "/images/generations", image_body(request, asked, target, dialect)
+    else:
+        raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
+    if isinstance(extra := target.options.get("body"), dict):
+        body.update(extra)
+    return base + path, body
 
 
 def _is_error(document: dict[str, Any]) -> bool:

@@ -31,6 +31,9 @@ class Dialect(Struct, frozen=True):
         send_user: Send `Request.user` along? Some servers refuse fields that they do not know.
         strict: Ask for strict schemas wherever the schema allows it?
         encoding_format: How embeddings are to be sent; None leaves it to the server.
+        prefix_flag: Does an assistant's turn that is to be continued say so (`prefix: true`)?
+        prefix_path: Where such a request goes, before the usual path and in place of a `/v1`.
+        stream_usage: Ask for token counts in streams? Some send them unasked, and know no options.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -38,6 +41,9 @@ class Dialect(Struct, frozen=True):
     send_user: bool = False
     strict: bool = False
     encoding_format: str | None = None
+    prefix_flag: bool = False
+    prefix_path: str = ""
+    stream_usage: bool = True
 
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -57,10 +63,13 @@ def chat_body(
     Raises:
         Unusable: (BAD_REQUEST) A message has a role that this format does not know.
     """
+    turns = [_message(each) for each in asked.messages]
+    if dialect.prefix_flag and continues(asked):
+        turns[-1]["prefix"] = True
     body: dict[str, Any] = {
         **(asked.extra or {}).get("openai", {}),
         "model": target.model,
-        "messages": [_message(each) for each in asked.messages],
+        "messages": turns,
     }
     if (limit := answer_limit(asked.max_tokens, target.max_output_tokens)) is not None:
         body[dialect.max_tokens_field] = limit
@@ -79,6 +88,12 @@ def chat_body(
     if asked.json_schema is not None:
         body["response_format"] = _response_format(asked.json_schema, dialect)
     return _with_user(body, request, dialect)
+
+
+def continues(asked: ChatInput) -> bool:
+    """Is the answer to go on with the assistant's own last turn?"""
+    last = asked.messages[-1] if asked.messages else None
+    return last is not None and last.role == "assistant" and not last.tool_calls
 
 
 def embedding_body(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -18,6 +18,17 @@ from understudy_actors.domain.price import Price
 FREE: Final = Price()
 COMPATIBLE_WIRE: Final = "openai_compatible"
 """The adapter for servers that speak OpenAI's format, but not every field of it."""
+
+_Dialect: TypeAlias = tuple[tuple[str, object], ...]
+_MISTRAL: Final[_Dialect] = (
+    ("seed_field", "random_seed"),
+    ("prefix_flag", True),
+    ("stream_usage", False),
+)
+"""It refuses fields that it does not know, and counts tokens in streams unasked. Its answer to a
+turn that it continues begins with that turn. Source: its OpenAPI description, AssistantMessage."""
+_DEEPSEEK: Final[_Dialect] = (("prefix_flag", True), ("prefix_path", "/beta"))
+"""Only its beta side continues a turn. Source: its guide "Chat Prefix Completion (Beta)"."""
 
 
 class Kind(Struct, frozen=True, kw_only=True):
@@ -30,6 +41,8 @@ class Kind(Struct, frozen=True, kw_only=True):
         key_variable: The environment variable that usually holds its key.
         models: Models of a provider that lists none; for vendors the cheap one used by discovery.
         operations: What its models can do; empty goes by the model's name.
+        capabilities: What every model of it can do.
+        dialect: How it differs from the wire of its adapter: options of its targets, by name.
         price: For every model, if it is the same for all (a machine of one's own is free).
         groups: Every model joins these; `*` serves any model that a request names.
         prices: Its name in the price table, where that differs.
@@ -44,6 +57,8 @@ class Kind(Struct, frozen=True, kw_only=True):
     key_variable: str | None = None
     models: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    dialect: _Dialect = ()
     price: Price | None = None
     groups: tuple[str, ...] = ()
     prices: str | None = None
@@ -59,6 +74,7 @@ def _vendor(
     *,
     adapter: str = COMPATIBLE_WIRE,
     prices: str | None = None,
+    dialect: _Dialect = (),
 ) -> Kind:
     return Kind(
         name=name,
@@ -67,6 +83,8 @@ def _vendor(
         key_variable=f"{name.upper()}_API_KEY",
         models=(model,),
         prices=prices,
+        dialect=dialect,
+        capabilities=("prefill",) if ("prefix_flag", True) in dialect else (),
     )
 
 
@@ -79,8 +97,8 @@ VENDORS: Final = (
     _vendor("openai", "https://api.openai.com/v1", "gpt-5.4-mini", adapter="openai"),
     _vendor("anthropic", "https://api.anthropic.com", "claude-haiku-4-5", adapter="anthropic"),
     _vendor("groq", "https://api.groq.com/openai/v1", "openai/gpt-oss-20b"),
-    _vendor("mistral", "https://api.mistral.ai/v1", "mistral-small-latest"),
-    _vendor("deepseek", "https://api.deepseek.com", "deepseek-v4-flash"),
+    _vendor("mistral", "https://api.mistral.ai/v1", "mistral-small-latest", dialect=_MISTRAL),
+    _vendor("deepseek", "https://api.deepseek.com", "deepseek-v4-flash", dialect=_DEEPSEEK),
     _vendor("xai", "https://api.x.ai/v1", "grok-4.3"),
     _vendor("together", "https://api.together.ai/v1", "openai/gpt-oss-120b", prices="together_ai"),
     _vendor("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-oss-20b"),

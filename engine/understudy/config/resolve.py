@@ -189,7 +189,7 @@ def _endpoint(
         price=price or published,
         price_as_of=prices.bundled_table().as_of if price is None and published else None,
         free_quota=FreeQuota(quota.requests, quota.per) if quota else None,
-        capabilities=_once(provider.capabilities, model.capabilities),
+        capabilities=_once(kind.capabilities, provider.capabilities, model.capabilities),
         tags=provider.tags,
         region=provider.region,
         max_context_tokens=model.max_context or window(*facts),

@@ -39,7 +39,7 @@ from understudy_sim.faults import (
     parse_failures,
     parse_schedule,
 )
-from understudy_sim.mock.replies import begun, error, error_of_status, reply
+from understudy_sim.mock.replies import error, error_of_status, refuses, reply
 from understudy_sim.mock.requests import Body, ImageRequest, Route, read_body
 from understudy_sim.mock.settings import Behaviour, MockSettings, parse_behaviour
 from understudy_sim.mock.stats import Stats
@@ -171,7 +171,7 @@ class MockProvider:
             return error(origin, "bad_request", message=text), 0.0
         if settings.models and origin.model and origin.model not in settings.models:
             return error(origin, "model_not_found"), 0.0
-        if self.behaviour.prefill == "refuse" and begun(request):
+        if refuses(self.behaviour, request):
             return error(origin, "bad_request", message=_NO_PREFILL), 0.0
         absurd = ABSURD if _is_absurd(decision.fault) else None
         answer, made = reply(request, origin, self.behaviour, settings.models, absurd)

@@ -114,7 +114,7 @@ def said(
 ) -> tuple[str, str]:
     """The text of an answer, and why it ends there."""
     text = _fill(behaviour.reply, origin, prompt(request))
-    if behaviour.prefill == "continue":
+    if behaviour.prefill in ("continue", "flag"):
         text = text.removeprefix(begun(request))
     limit = request.limit if isinstance(request, ChatRequest) else request.max_tokens
     if limit is not None and count_tokens(len(text)) > limit:
@@ -128,6 +128,15 @@ def begun(request: Body) -> str:
         return ""
     last = request.messages[-1]
     return last.content if last.role == "assistant" and isinstance(last.content, str) else ""
+
+
+def refuses(behaviour: Behaviour, request: Body) -> bool:
+    """Does it refuse to go on with what the client gives as the answer's beginning?"""
+    if not begun(request):
+        return False
+    assert isinstance(request, ChatRequest | MessagesRequest)
+    flagged = request.messages[-1].prefix
+    return behaviour.prefill == "refuse" or (behaviour.prefill == "flag" and not flagged)
 
 
 def prompt(request: ChatRequest | MessagesRequest) -> str:

@@ -16,10 +16,14 @@ Content: TypeAlias = str | list[dict[str, Any]] | None
 
 
 class Message(Struct, frozen=True):
-    """One turn of a conversation; of its content only the length of the text matters."""
+    """One turn of a conversation; of its content only the length of the text matters.
+
+    `prefix` says that the answer is to go on with it (Mistral's and DeepSeek's field).
+    """
 
     role: str
     content: Content = None
+    prefix: bool = False
 
 
 class StreamOptions(Struct, frozen=True):
@@ -110,6 +114,8 @@ class Route(Struct, frozen=True):
 
 ROUTES: Final[dict[str, Route]] = {
     "/v1/chat/completions": Route("POST", "chat", "openai", ChatRequest),
+    "/chat/completions": Route("POST", "chat", "openai", ChatRequest),
+    "/beta/chat/completions": Route("POST", "chat", "openai", ChatRequest),
     "/v1/messages": Route("POST", "chat", "anthropic", MessagesRequest),
     "/v1/embeddings": Route("POST", "embedding", "openai", EmbeddingRequest),
     "/v1/images/generations": Route("POST", "image", "openai", ImageRequest),

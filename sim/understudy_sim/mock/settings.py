@@ -32,7 +32,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tokens_per_s: Pace of the answer; none means at once.
         usage: Token counts: `derived` from the texts, `missing`, or fixed numbers.
         prefill: What it makes of a last message of its own (`assistant`): it may `continue` it,
-            `refuse` the request, or `ignore` that and answer anew.
+            `refuse` the request, `ignore` that and answer anew, or continue it if it carries the
+            `flag` `prefix: true`, and refuse it else.
     """
 
     reply: Annotated[str, Meta(max_length=1_000_000)] = "Answer {n} of {provider} ({model})"
@@ -40,7 +41,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     latency_sigma: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.0
     tokens_per_s: Rate | None = None
     usage: Usage = "derived"
-    prefill: Literal["ignore", "continue", "refuse"] = "ignore"
+    prefill: Literal["ignore", "continue", "refuse", "flag"] = "ignore"
 
 
 class MockSettings(Struct, frozen=True, kw_only=True):
