@@ -196,6 +196,7 @@ class Desk:
                 )
             )
         self._records.keep(flight, status, provider, model, now, shared or flight)
+        flight.last_error = None  # its traceback leads back here, where no collector looks
 
     def result(self, flight: Flight, reply: Reply, candidate: Candidate) -> Result:
         """What the caller gets for a reply."""
