@@ -15,6 +15,9 @@ from understudy_actors.runtime.ports import Clock, Ids, Randomness
 
 _IDS_AT_ONCE: Final = 256
 
+monotonic: Final = time.monotonic
+"""Seconds of the clock that trio and the loops of asyncio go by."""
+
 
 class SystemClock:
     """The clock of the trio run that it is made in, and the system's wall clock.

@@ -17,6 +17,7 @@ from understudy.assembly import Parts
 from understudy.bridges.asyncio_streams import AsyncioEvents, AsyncioStream
 from understudy.bridges.functions import Functions, awaited_in_host
 from understudy.bridges.guest import Guest
+from understudy.bridges.pump import Pump
 from understudy.choice import Fallback
 from understudy.engine import Engine
 from understudy.inspection import TestReport
@@ -39,9 +40,10 @@ class open_asyncio_engine(open_engine):
     """
 
     _guest: Guest[Engine]
+    _pump: type[Pump] = Pump
 
     async def __aenter__(self) -> AsyncioEngine:
-        self._guest = Guest(super().__aenter__, super().__aexit__)
+        self._guest = Guest(super().__aenter__, super().__aexit__, self._pump)
         self._registry = Functions(self._registry, self._guest)
         engine = await self._guest.open()
         assert isinstance(engine, AsyncioEngine)

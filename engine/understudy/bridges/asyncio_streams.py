@@ -10,6 +10,7 @@ from understudy.listening import EventStream
 from understudy.routing.desk import Desk
 from understudy.routing.wiring import Wiring
 from understudy.streaming.stream import ChatStream
+from understudy_actors.domain.errors import ShuttingDown
 from understudy_actors.domain.events import Event
 from understudy_actors.domain.request import Request
 from understudy_actors.runtime.trace import Trace
@@ -74,5 +75,9 @@ class AsyncioEvents(EventStream):
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
-            await self._guest.run(self._arrival)
+            try:
+                await self._guest.run(self._arrival)
+            except ShuttingDown:
+                if not self._closed:  # else what has arrived is still to be read
+                    raise
         return self._waiting.popleft()

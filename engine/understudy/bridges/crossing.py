@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import trio
 
+from understudy.bridges.pump import Pump
 from understudy.routing.endings import shutting_down
 
 T = TypeVar("T")
@@ -28,23 +29,21 @@ class Call(Generic[T]):
     """
 
     __slots__ = (
-        "_arguments", "_begun", "_done", "_error", "_function", "_loop", "_scope", "_value",
-        "_waiter", "context", "left",
+        "_arguments", "_done", "_error", "_function", "_pump", "_scope", "_value", "_waiter",
+        "context", "left",
     )  # fmt: skip
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        function: Callable[..., Awaitable[T]],
-        arguments: tuple[Any, ...],
+        self, pump: Pump, function: Callable[..., Awaitable[T]], arguments: tuple[Any, ...]
     ) -> None:
         self.context = contextvars.copy_context()
-        self._loop = loop
+        self.left = False
+        self._pump = pump
         self._function = function
         self._arguments = arguments
-        self._scope = trio.CancelScope()
+        self._scope: trio.CancelScope | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._begun = self._done = self.left = False
+        self._done = False
         self._value: T | None = None
         self._error: BaseException | None = None
 
@@ -56,7 +55,9 @@ class Call(Generic[T]):
         Whoever is cancelled meanwhile cancels it, and waits until it has ended.
         """
         try:
-            await self._end()
+            self._pump.turn()
+            if not self._done:
+                await self._end()
         except asyncio.CancelledError:
             self._leave()
             while not self._done:
@@ -65,68 +66,68 @@ class Call(Generic[T]):
                 except asyncio.CancelledError:
                     continue  # it has been told already
             raise
-        except BaseException:  # the loop is gone: nobody will wait any more
+        except BaseException:  # an interrupt, or the loop is gone: nobody waits any more
             self._leave()
             raise
         finally:
-            self._give_context_back()
+            for variable, value in self.context.items():
+                if variable.get(_MISSING) is not value:
+                    variable.set(value)
         if self._error is not None:
             try:
                 raise self._error
             finally:
                 self._error = None  # else it and its traceback hold each other
-        return self._value  # type: ignore[return-value]
+        return cast(T, self._value)
 
     async def _end(self) -> None:
-        if not self._done:
-            self._waiter = self._loop.create_future()
-            await self._waiter
+        self._waiter = self._pump.loop.create_future()
+        await self._waiter
 
     def _leave(self) -> None:
         self.left = True
-        if self._begun:
-            self._scope.cancel()
-        else:
+        if self._scope is None:
             self._done = True
-
-    def _give_context_back(self) -> None:
-        for variable, value in self.context.items():
-            if variable.get(_MISSING) is not value:
-                variable.set(value)
+        elif not self._done:  # else the scope may be the next call's by now
+            self._pump.wake()
+            self._scope.cancel()
+            self._pump.turn()
 
     # On the side of trio
 
-    async def run(self) -> None:
-        """Run it to its end."""
+    async def run(self, scope: trio.CancelScope) -> None:
+        """Run it to its end, in the block of `scope`."""
         if self.left:
             return
-        self._begun = True
+        self._scope = scope
         try:
-            with self._scope:
-                self._value = await self._function(*self._arguments)
+            self._value = await self._function(*self._arguments)
         except trio.Cancelled:
-            self._error = shutting_down()  # not by its caller: by the end of the guest
+            if not self.left:
+                self._error = shutting_down()  # by the end of the guest
             raise
         except BaseException as error:  # the caller's, whatever it is
             self._error = error
         finally:
             self.context = contextvars.copy_context()
-            self.finish()
-
-    def finish(self) -> None:
-        """It has ended: wake whoever waits."""
-        self._done = True
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            self._finish()
 
     def refuse(self) -> None:
         """It will never run: the guest has ended."""
         self._error = shutting_down()
-        self.finish()
+        self._finish()
+
+    def _finish(self) -> None:
+        self._done = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
-async def in_host(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[T]) -> T:
+class HostTaskLost(Exception):
+    """An asyncio task was cancelled by somebody who does not wait for it, or ended its loop."""
+
+
+async def in_host(pump: Pump, awaitable: Awaitable[T]) -> T:
     """Wait, in a trio task, for an awaitable of asyncio's.
 
     It runs in an asyncio task, with the context variables of this one. Cancelling this one cancels
@@ -137,11 +138,13 @@ async def in_host(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[T]) -> T
     """
     current = trio.lowlevel.current_task()
     # Not by the loop's task factory: an eager one would run it inside of this very step.
-    task = asyncio.Task(_coroutine(awaitable), loop=loop, context=current.context)
-    task.add_done_callback(
-        lambda _: trio.lowlevel.reschedule(current), context=contextvars.Context()
-    )
+    task = asyncio.Task(_coroutine(awaitable), loop=pump.loop, context=current.context)
     stop: Callable[[], Any] | None = None
+
+    def ended(_task: asyncio.Task[T]) -> None:
+        pump.wake()
+        trio.lowlevel.reschedule(current)
+        pump.turn()
 
     def abort(raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
         nonlocal stop
@@ -149,6 +152,7 @@ async def in_host(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[T]) -> T
         task.cancel()
         return trio.lowlevel.Abort.FAILED
 
+    task.add_done_callback(ended, context=pump.context)
     await trio.lowlevel.wait_task_rescheduled(abort)
     if task.cancelled() and stop is not None:
         stop()
@@ -162,10 +166,6 @@ def _result(task: asyncio.Task[T]) -> T:
     if isinstance(error, Exception):
         raise error
     raise HostTaskLost(f"the asyncio task of a provider ended by {type(error).__name__}") from error
-
-
-class HostTaskLost(Exception):
-    """An asyncio task was cancelled by somebody who does not wait for it, or ended its loop."""
 
 
 def _coroutine(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:

@@ -41,6 +41,6 @@ def awaited_in_host(function: Callable[..., Any], guest: Guest[Any]) -> Callable
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         answer = function(*arguments, **named)
-        return in_host(guest.loop, answer) if inspect.isawaitable(answer) else answer
+        return in_host(guest.pump, answer) if inspect.isawaitable(answer) else answer
 
     return call

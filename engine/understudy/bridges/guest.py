@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -13,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import trio
 
 from understudy.bridges.crossing import Call
+from understudy.bridges.pump import Pump
+from understudy.bridges.workers import Workers
 from understudy.routing.endings import shutting_down
 
 if TYPE_CHECKING:
@@ -42,50 +42,52 @@ ELSEWHERE: Final = (
 class Guest(Generic[House]):
     """Holds a block of trio's open beside a running asyncio loop, and runs calls beside that block.
 
-    Calls begin one after another, in the order in which they were made: trio shuffles the tasks of
-    one round, so each that begins lets the next one in.
-
     Raises:
         RuntimeError: This thread runs trio already.
     """
 
-    def __init__(self, enter: Callable[[], Awaitable[House]], leave: Leave) -> None:
+    def __init__(
+        self,
+        enter: Callable[[], Awaitable[House]],
+        leave: Leave,
+        pump: Callable[[asyncio.AbstractEventLoop], Pump] = Pump,
+    ) -> None:
         if trio.lowlevel.in_trio_run():
             raise RuntimeError(IN_TRIO if trio.lowlevel.in_trio_task() else ONE_EACH)
         self._enter = enter
         self._leave = leave
         self._loop = asyncio.get_running_loop()
+        self._pump = pump(self._loop)
+        self._workers = Workers(self._pump)
         self._owner = asyncio.current_task()
         self._opened: asyncio.Future[House] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._goodbye = trio.Event()
         self._block = trio.CancelScope()
-        self._tasks: trio.Nursery | None = None
-        self._door: deque[Call[Any]] = deque()
-        self._entering = False
         self._failure: BaseException | None = None
         self._leaving = self._interrupted = False
 
     # On the side of asyncio
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """Whose guest it is."""
-        return self._loop
+    def pump(self) -> Pump:
+        """What keeps it running."""
+        return self._pump
 
     @property
     def running(self) -> bool:
         """May calls still be made?"""
-        return self._tasks is not None
+        return self._workers.open
 
     async def open(self) -> House:
         """Start the run and enter the block; raises what entering it raised."""
         trio.lowlevel.start_guest_run(
             self._main,
             run_sync_soon_threadsafe=self._loop.call_soon_threadsafe,
-            run_sync_soon_not_threadsafe=self._loop.call_soon,
+            run_sync_soon_not_threadsafe=self._pump.soon,
             host_uses_signal_set_wakeup_fd=True,  # asyncio and uvloop both do
             done_callback=self._done,
+            clock=self._pump.clock,
         )
         try:
             return await asyncio.shield(self._opened)
@@ -102,11 +104,12 @@ class Guest(Generic[House]):
             BaseException: What leaving the block raised, or what had ended it before.
         """
         self._leaving = True
-        if error is None:
-            self._goodbye.set()
-        else:
-            self._block.cancel()
-        await self._until_ended()
+        if not self._ended.done():
+            if error is None:
+                self._goodbye.set()
+            else:
+                self._block.cancel()
+            await self._until_ended()
         if self._interrupted and self._owner is not None:
             self._owner.uncancel()
         if self._failure is not None:
@@ -115,18 +118,16 @@ class Guest(Generic[House]):
     async def run(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Run a coroutine of trio's, and wait for it; see `Call.wait`.
 
+        What need not wait is done at once, without a round of the loop.
+
         Raises:
             ShuttingDown: The block was left before it had ended.
             RuntimeError: The caller is on another loop.
         """
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(ELSEWHERE)
-        if self._tasks is None:
-            raise shutting_down()
-        call = Call(self._loop, function, arguments)
-        self._door.append(call)
-        if not self._entering:
-            self._let_in()
+        call = Call(self._pump, function, arguments)
+        self._workers.begin(call)
         return await call.wait()
 
     async def _until_ended(self) -> None:
@@ -143,6 +144,7 @@ class Guest(Generic[House]):
 
     def _done(self, ended: outcome.Outcome[None]) -> None:
         """The run is over, and everything of it is closed."""
+        self._pump.close()
         self._failure = self._failure or getattr(ended, "error", None)
         if not self._opened.done():
             self._opened.set_exception(self._failure or shutting_down())
@@ -154,20 +156,14 @@ class Guest(Generic[House]):
     # On the side of trio
 
     async def _main(self) -> None:
-        async with trio.open_nursery() as tasks:
-            self._tasks = tasks
+        async with self._workers.at_work():
             try:
                 with self._block:
                     await self._inside()
             except trio.Cancelled:
                 raise
             except BaseException as error:
-                self._failure = error  # as it is: the nursery would wrap it
-            finally:
-                self._tasks = None
-                tasks.cancel_scope.cancel()
-                while self._door:
-                    self._door.popleft().refuse()
+                self._failure = error  # as it is: a nursery would wrap it
 
     async def _inside(self) -> None:
         async with AsyncExitStack() as stack:
@@ -176,22 +172,3 @@ class Guest(Generic[House]):
             if not self._opened.done():
                 self._opened.set_result(house)
             await self._goodbye.wait()
-
-    def _let_in(self) -> None:
-        """Let the next call begin."""
-        self._entering = False
-        while self._door and self._tasks is not None:
-            call = self._door.popleft()
-            if not call.left:
-                self._entering = True
-                begin = functools.partial(self._tasks.start_soon, self._serve, call, name=CALL)
-                call.context.run(begin)
-                return
-
-    async def _serve(self, call: Call[Any]) -> None:
-        self._let_in()
-        await call.run()
-
-
-CALL: Final = "understudy call"
-"""The name of the tasks that calls run in."""
