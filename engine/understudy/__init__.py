@@ -21,6 +21,7 @@ from understudy.engine import Engine
 from understudy.inspection import TestReport
 from understudy.lifecycle import open_engine
 from understudy.models import RoutableModel
+from understudy.projecting import BudgetProjection
 from understudy.reports import ProviderHealth, StatusReport
 from understudy.routing.explain import Explanation
 from understudy.secret import Secret
@@ -87,7 +88,7 @@ __all__ = [
     # what comes back
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
-    "BudgetStanding", "CacheStats", "RoutableModel",
+    "BudgetProjection", "BudgetStanding", "CacheStats", "RoutableModel",
     "Costs", "ProviderCosts", "TopModel", "TopUser", "DayUsage",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",

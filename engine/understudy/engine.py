@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from itertools import starmap
 from typing import Any, Literal, overload
 
 import trio
@@ -18,6 +19,7 @@ from understudy.controls import Controls, error_class
 from understudy.inspection import TestReport, check_all, try_out
 from understudy.listening import EventStream
 from understudy.models import RoutableModel, routable
+from understudy.projecting import BudgetProjection, budget_projection
 from understudy.reports import ProviderHealth, StatusReport, health_of, status_of
 from understudy.routing.collapse import Collapser
 from understudy.routing.desk import Desk
@@ -203,6 +205,11 @@ class Engine:
         """Every budget in its current window; empty without any."""
         purse = self._wiring.purse
         return () if purse is None else tuple(map(budget_standing, purse.standing()))
+
+    def projection(self) -> tuple[BudgetProjection, ...]:
+        """What every budget will have spent by the end of its window, and in the next 30 days."""
+        purse = self._wiring.purse
+        return () if purse is None else tuple(starmap(budget_projection, purse.forecasts()))
 
     def cache_stats(self) -> CacheStats | None:
         """The response cache in numbers; None without one."""

@@ -7,7 +7,7 @@ from typing import Final
 from tests.support.mutants import Mutant
 
 _PACKAGE: Final = "understudy_actors.ledger"
-ORDER: Final = tuple(f"{_PACKAGE}.{each}" for each in ("windows", "account", "money"))
+ORDER: Final = tuple(f"{_PACKAGE}.{each}" for each in ("windows", "projection", "account", "money"))
 """In the order of their imports: a fault in one is seen by those behind it."""
 
 
@@ -27,7 +27,48 @@ MUTANTS: Final = [
         ("windows hold their end", "return self.start <= wall < self.end", "return True"),
     ),
     *_in(
+        "projection",
+        (
+            "something is said after a few charges",
+            "CHARGES_MIN: Final = 20",
+            "CHARGES_MIN: Final = 5",
+        ),
+        ("something is said at once", "    if share < SHARE_MIN:", "    if share <= 0.0:"),
+        (
+            "the pace of the whole window",
+            "to_come = now.spent / elapsed_s",
+            "to_come = now.spent / length_s",
+        ),
+        (
+            "the time that has passed is to come",
+            "    to_come *= left_s\n",
+            "    to_come *= elapsed_s\n",
+        ),
+        (
+            "what runs is forgotten",
+            "now.spent + now.reserved + _whole(to_come)",
+            "now.spent + _whole(to_come)",
+        ),
+        ("yesterday is forgotten", "if before is not None and before.spent:", "if False:"),
+        ("yesterday is all", "to_come = share * to_come +", "to_come = 0 * to_come +"),
+        (
+            "the weights are the wrong way round",
+            "share = elapsed_s / length_s if",
+            "share = 1 - elapsed_s / length_s if",
+        ),
+        ("all of yesterday counts, not its evening", "max(begin_s, from_s)", "begin_s"),
+        ("a short day ends early", "found + before.spent / length_s * missing_s", "found"),
+        ("a month has a week", "MONTH_S: Final = 30 * 86_400.0", "MONTH_S: Final = 7 * 86_400.0"),
+        ("what has no end begins with time", "if elapsed_s < SHARE_MIN * MONTH_S:", "if False:"),
+    ),
+    *_in(
         "account",
+        (
+            "profiles are of the time of settlement",
+            "slot = slot_of(period, self.span, at)",
+            "slot = 0",
+        ),
+        ("the last charge was the first", "self.first_at is None or at < self.first_at", "True"),
         ("reservations are not counted", "window.spent - window.reserved)", "window.spent)"),
         ("the limit can be passed", "self.limit.micro_usd - window.spent", "1 - window.spent"),
         ("windows never roll over", "or wall >= current.span.end:", "or False:"),
@@ -38,7 +79,7 @@ MUTANTS: Final = [
         ),
         ("booked in today's window", "else self._open.get(stamp)", "else current"),
         ("the reservation stays", "window.reserved -= amount", "window.reserved -= 0"),
-        ("charges are not booked", "window.spent += actual", "pass"),
+        ("charges are not booked", "self.spent += actual", "pass"),
         ("free windows are forgotten", "            if current.owed:\n", "            if False:\n"),
         ("settled early, forgotten early", "if not here and not window.owed:", "if not here:"),
         ("told again and again", "passed[-1] <= window.told", "False"),

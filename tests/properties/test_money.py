@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
@@ -17,10 +18,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import astuple
 
 from understudy.zones import IanaZone
 from understudy_actors.ledger import money
 from understudy_actors.ledger.account import THRESHOLDS, Limit, Scope
+from understudy_actors.ledger.projection import Course, forecast, slot_of
 from understudy_actors.ledger.windows import Period, Span, window_of
 
 ENGINE, ANN, BOB, OPENAI = Scope("engine"), Scope("user", "ann"), Scope("user", "bob"), Scope("p")
@@ -62,6 +65,8 @@ def money_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.dispatched: set[int] = set()
             self.frozen: set[Limit] = set()
             self.alerts: set[tuple[Limit, Span, int]] = set()
+            self.seen: dict[Limit, Span] = {}
+            self.before: dict[Limit, Span | None] = {}
 
         @initialize(name=st.sampled_from(ZONES))
         def choose_a_zone(self, name: str) -> None:
@@ -162,6 +167,21 @@ def money_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 assert standing.frozen == (standing.limit in self.frozen)
 
         @invariant()
+        def what_is_expected_follows_from_the_charges(self) -> None:
+            for standing, found in self.ledger.forecasts(self.wall):
+                limit, window = standing.limit, standing.window
+                last = self.seen.get(limit)
+                if last != window:
+                    adjacent = last is not None and last.end == window.start
+                    self.before[limit] = last if adjacent else None
+                    self.seen[limit] = window
+                before = self.before[limit]
+                course = None if before is None else self.course(limit, before)
+                now = self.course(limit, window)
+                due = forecast(limit.period, now, course, self.wall)
+                assert astuple(found) == astuple(due)
+
+        @invariant()
         def no_window_ever_goes_over_its_limit(self) -> None:
             for limit in LIMITS:
                 mine = [c for c in self.charges.values() if limit in c.limits]
@@ -202,6 +222,19 @@ def money_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             settled = [c.actual for c in mine if c.actual is not None]
             reserved = sum(self.lent(c) for c in mine if c.actual is None)
             return sum(settled), reserved, sum(1 for each in settled if each)
+
+        def course(self, limit: Limit, window: Span) -> Course:
+            """How a window went, from scratch."""
+            mine = [c for c in self.charges.values() if limit in c.limits and window.holds(c.wall)]
+            paid = [c for c in mine if c.actual]
+            profile = Counter[int]()
+            for each in paid:
+                slot = slot_of(limit.period, window, each.wall)
+                if slot is not None:
+                    profile[slot] += each.actual or 0
+            spent, reserved, charges = self.sums(limit, window)
+            first_at = min((each.wall for each in paid), default=None)
+            return Course(window, spent, reserved, charges, dict(profile), first_at)
 
         def told_of(self, limit: Limit, wall: float) -> None:
             window = self.window(limit, wall)
@@ -261,6 +294,32 @@ def check_shortening(module: ModuleType) -> None:
     assert ledger.reserve(scopes, 50, START, least=71).amount == 50
 
 
+def check_forecasts(module: ModuleType) -> None:
+    """Raise unless each charge is in the profile of the hour in which it was reserved."""
+    ledger = a_ledger(module, engine=1_000_000)
+    day = ledger.standing(START)[0].window
+    for hour in range(48):
+        for _ in range(2):
+            wall = day.start + hour * 3600
+            number = ledger.reserve([ENGINE], 200, wall).number
+            ledger.settle(number, 100 if hour < 24 else 10)
+        later = day.start + hour * 3600 + 1800
+        ((standing, found),) = ledger.forecasts(later)
+        if hour >= 34:
+            span = standing.window
+            share = (later - span.start) / 86_400
+            pace, left_s = standing.spent / (later - span.start), span.end - later
+            yesterday = 200 * left_s / 3600
+            due = standing.spent + share * pace * left_s + (1 - share) * yesterday
+            assert abs(found.at_end - due) <= 2
+    endless = module.Ledger([Limit(ENGINE, Period.TOTAL, 10**9)], IanaZone("UTC"))
+    lent = [endless.reserve([ENGINE], 100, START + hour * 3600).number for hour in range(24)]
+    for number in (*lent[3:], *lent[:3]):
+        endless.settle(number, 100)
+    ((_, found),) = endless.forecasts(START + 2 * 86_400)
+    assert found.next_30_days == 2400 * 15
+
+
 def check_a_clock_set_back(module: ModuleType) -> None:
     """Raise if it opens a window anew."""
     ledger = a_ledger(module, engine=100)
@@ -306,6 +365,7 @@ LAWS: Final = (
     check_flood,
     check_all_or_nothing,
     check_shortening,
+    check_forecasts,
     check_a_clock_set_back,
     check_a_scope_named_twice,
     check_money,

@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 from msgspec import Struct
 
+from understudy_actors.ledger.projection import Course, Forecast, forecast, slot_of
 from understudy_actors.ledger.windows import Period, Span, Zone, window_of
 
 THRESHOLDS: Final = (50, 80, 100)
@@ -70,7 +71,8 @@ class Window(Struct):
 
     `owed` reservations are still to be settled; `told` is the highest percentage told of. Where
     books are kept, `covered` is how much a store knows that may be spent, and `flow` what was
-    reserved since it was told last.
+    reserved since it was told last. `profile` says what was spent in which slot, and `first_at`
+    when the first charge was reserved (see `projection`).
     """
 
     span: Span
@@ -81,6 +83,18 @@ class Window(Struct):
     told: int = 0
     covered: int = 0
     flow: int = 0
+    profile: dict[int, int] = {}
+    first_at: float | None = None
+
+    def book(self, period: Period, actual: int, at: float) -> None:
+        """A charge of `actual`, which was reserved at this time (Unix seconds)."""
+        self.spent += actual
+        self.charges += 1
+        if self.first_at is None or at < self.first_at:
+            self.first_at = at
+        slot = slot_of(period, self.span, at)
+        if slot is not None:
+            self.profile[slot] = self.profile.get(slot, 0) + actual
 
 
 @attrs.define(eq=False, slots=True)
@@ -142,8 +156,8 @@ class Account:
         window.owed += 1
         return window.span.start
 
-    def settle(self, stamp: float, amount: int, actual: int) -> Alert | None:
-        """Turn a reservation of `amount` into a charge of `actual`, in the window of its stamp.
+    def settle(self, stamp: float, amount: int, actual: int, at: float) -> Alert | None:
+        """Turn a reservation of `amount`, made at `at`, into a charge of `actual` in its window.
 
         Returns:
             The news that a threshold was passed, if it was.
@@ -156,11 +170,15 @@ class Account:
         window.owed -= 1
         assert window.reserved >= 0, f"{self.limit}: more came back than was reserved"
         if actual:
-            window.spent += actual
-            window.charges += 1
+            window.book(self.limit.period, actual, at)
         if not here and not window.owed:
             del self._open[stamp]
         return self._news(window)
+
+    def forecast(self, wall: float) -> Forecast:
+        """What is to be expected of it."""
+        before = None if self.previous is None else _course(self.previous)
+        return forecast(self.limit.period, _course(self.window(wall)), before, wall)
 
     def blank(self, wall: float) -> bool:
         """Would a new account stand as this one does?"""
@@ -185,3 +203,14 @@ class Account:
             return None
         window.told = passed[-1]
         return Alert(self.limit, window.told, window.spent, window.span)
+
+
+def _course(window: Window) -> Course:
+    return Course(
+        window.span,
+        window.spent,
+        window.reserved,
+        window.charges,
+        window.profile,
+        window.first_at,
+    )

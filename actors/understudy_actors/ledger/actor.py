@@ -22,6 +22,7 @@ from understudy_actors.domain.money_events import (
 from understudy_actors.keeper.outbox import Changes
 from understudy_actors.ledger.account import Scope
 from understudy_actors.ledger.money import Charged, Ledger, Reserved, Standing, TooDear
+from understudy_actors.ledger.projection import Forecast
 from understudy_actors.runtime.actor import Context
 
 
@@ -72,6 +73,10 @@ class Stand(Struct, frozen=True):
     """Answers the standing of every budget."""
 
 
+class Foresee(Struct, frozen=True):
+    """Answers the standing of every budget, and what is to be expected of it."""
+
+
 class LedgerActor:
     """Lends, settles, and tells what that brings about."""
 
@@ -93,6 +98,7 @@ class LedgerActor:
             SettleMoney: self._settle,
             Thaw: self._thaw,
             Stand: self._stand,
+            Foresee: self._foresee,
             GatherBooks: self._gather,
             BooksKept: self._kept,
         }
@@ -141,6 +147,9 @@ class LedgerActor:
     def _kept(self, _message: BooksKept) -> None:
         if self._books.keeping is not None:
             self._books.keeping.kept()
+
+    def _foresee(self, _message: Foresee) -> Sequence[tuple[Standing, Forecast]]:
+        return self._books.forecasts(self._wall())
 
     def _tell_answer(self, message: Reserve, answer: Reserved | TooDear) -> None:
         at_s, scopes = self._context.now(), tuple(map(str, message.scopes))

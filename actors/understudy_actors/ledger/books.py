@@ -32,13 +32,18 @@ _NAME_MAX: Final = 200
 
 
 class WindowBooks(Struct, frozen=True):
-    """One window; money in micro-USD. `cover` is what it may have spent at most."""
+    """One window; money in micro-USD. `cover` is what it may have spent at most.
+
+    For `profile` and `first_at` see `Window`; what nobody knows of is in no profile.
+    """
 
     span: Span
     spent: int
     cover: int
     charges: int
     told: int
+    profile: dict[int, int] = {}
+    first_at: float | None = None
 
 
 class AccountBooks(Struct, frozen=True):
@@ -191,11 +196,21 @@ def _restored(books: WindowBooks) -> Window:
         charges=books.charges + unknown,
         told=books.told,
         covered=books.cover,
+        profile=dict(books.profile),
+        first_at=books.first_at,
     )
 
 
 def _window(window: Window, cover: int) -> WindowBooks:
-    return WindowBooks(window.span, window.spent, cover, window.charges, window.told)
+    return WindowBooks(
+        window.span,
+        window.spent,
+        cover,
+        window.charges,
+        window.told,
+        dict(window.profile),
+        window.first_at,
+    )
 
 
 def _plain(limit: Limit) -> Limit:

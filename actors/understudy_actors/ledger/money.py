@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from understudy_actors.ledger.account import EACH, Account, Alert, Limit, Scope
 from understudy_actors.ledger.books import AccountBooks, Keeping, take_over
+from understudy_actors.ledger.projection import Forecast
 from understudy_actors.ledger.windows import Span, Zone
 
 EACH_MAX: Final = 100_000
@@ -86,6 +87,7 @@ class Standing(Struct, frozen=True):
 class _Loan:
     amount: int
     strict: bool
+    at: float
     stamps: tuple[tuple[Account, float], ...]
     dispatched: bool = False
 
@@ -175,7 +177,7 @@ class Ledger:
             amount = min(amount, room)
         self._last += 1
         stamps = tuple((account, account.reserve(wall, amount)) for account in accounts)
-        self._loans[self._last] = _Loan(amount, strict, stamps)
+        self._loans[self._last] = _Loan(amount, strict, wall, stamps)
         if self._keeping is None:
             return Reserved(self._last, amount)
         return Reserved(self._last, amount, self._keeping.lent(accounts, amount))
@@ -202,7 +204,9 @@ class Ledger:
         amount = actual
         if amount is None:
             amount = loan.amount if loan.dispatched else 0
-        news = [account.settle(stamp, loan.amount, amount) for account, stamp in loan.stamps]
+        news = [
+            account.settle(stamp, loan.amount, amount, loan.at) for account, stamp in loan.stamps
+        ]
         frozen: list[Limit] = []
         if loan.strict and amount > loan.amount:
             for account, _ in loan.stamps:
@@ -231,6 +235,11 @@ class Ledger:
                     Standing(limit, w.span, w.spent, w.reserved, w.charges, account.frozen)
                 )
         return found
+
+    def forecasts(self, wall: float) -> Sequence[tuple[Standing, Forecast]]:
+        """What is to be expected of every limit, in the order of `standing`."""
+        every = [account for accounts in self._accounts.values() for account in accounts]
+        return list(zip(self.standing(wall), (e.forecast(wall) for e in every), strict=True))
 
     def _of(self, scopes: Iterable[Scope], wall: float) -> list[Account]:
         found: list[Account] = []

@@ -19,9 +19,10 @@ from understudy_actors.domain.price import payable_output_tokens
 from understudy_actors.domain.request import ChatInput, Request, pictures
 from understudy_actors.keeper.actor import Desk
 from understudy_actors.ledger.account import Scope
-from understudy_actors.ledger.actor import Dispatched, Reserve, SettleMoney, Stand, Thaw
+from understudy_actors.ledger.actor import Dispatched, Foresee, Reserve, SettleMoney, Stand, Thaw
 from understudy_actors.ledger.expected import SeenOutput
 from understudy_actors.ledger.money import Reserved, Standing, TooDear
+from understudy_actors.ledger.projection import Forecast
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.runtime.actor import Ref
 from understudy_actors.runtime.errors import ActorError, ActorSuspended, AskCycle, Crashed
@@ -164,6 +165,16 @@ class Purse:
         """
         self._pay_back()
         found: Sequence[Standing] = self._ledger.ask_now(Stand())
+        return found
+
+    def forecasts(self) -> Sequence[tuple[Standing, Forecast]]:
+        """Every budget as it stands now, and what is to be expected of it.
+
+        Raises:
+            ActorError: The ledger is down.
+        """
+        self._pay_back()
+        found: Sequence[tuple[Standing, Forecast]] = self._ledger.ask_now(Foresee())
         return found
 
     def thaw(self, scope: Scope) -> None:
