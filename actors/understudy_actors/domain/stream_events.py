@@ -8,13 +8,15 @@ from understudy_actors.domain.events import Event
 class AttemptCommitted(Event, frozen=True, kw_only=True, tag="att.commit"):
     """The first piece of this attempt's answer goes to the caller.
 
-    `delivered_chars` is how much text others had delivered before.
+    `delivered_chars` is how much text others had delivered before; `waited_s` is how long ago the
+    attempt began.
     """
 
     attempt: int
     request: str
     endpoint: str
     delivered_chars: int = 0
+    waited_s: float | None = None
 
 
 class StreamRescue(Event, frozen=True, kw_only=True, tag="stream.rescue"):

@@ -15,6 +15,7 @@ from understudy.gateway.exchange import Exchange, Told, header_map
 from understudy.gateway.headers import own_id
 from understudy.gateway.overrides import conditioned, overrides
 from understudy.gateway.problem import Refused, problem_of
+from understudy.telemetry.metrics import Metrics
 from understudy_actors.domain.errors import UnderstudyError
 from understudy_actors.domain.result import ChatOutput, Result
 
@@ -45,16 +46,31 @@ class Desk:
         self._wall = wall
         self._new_id = new_id
         self._engine: Any = None
+        self._metrics: Metrics | None = None
         self._log = structlog.get_logger("understudy.gateway")
         self.running = 0
 
     def open(self, engine: Any) -> None:
         """From now on this engine serves."""
         self._engine = engine
+        self._metrics = Metrics(engine)
 
     def close(self) -> None:
         """Nobody serves any more."""
-        self._engine = None
+        if self._metrics is not None:
+            self._metrics.close()
+        self._engine = self._metrics = None
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted of who serves.
+
+        Raises:
+            Refused: Nobody does.
+        """
+        if self._metrics is None:
+            raise _closing()
+        return self._metrics
 
     @property
     def engine(self) -> Any:
@@ -64,7 +80,7 @@ class Desk:
             Refused: Nobody does, before the start and after the end.
         """
         if self._engine is None:
-            raise Refused("the gateway is closing: ask again in a moment", status=503)
+            raise _closing()
         return self._engine
 
     def wall(self) -> float:
@@ -115,6 +131,10 @@ class Desk:
             self._log.info("gateway.refused", request=request_id, error=type(error).__name__)
         else:
             self._log.error("gateway.broke", request=request_id, exc_info=error)
+
+
+def _closing() -> Refused:
+    return Refused("the gateway is closing: ask again in a moment", status=503)
 
 
 def _mocked(text: str, asked: Asked, request_id: str) -> Result:

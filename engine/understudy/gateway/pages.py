@@ -21,6 +21,7 @@ from understudy.gateway.wires.anthropic_messages import error_body as anthropic_
 from understudy.gateway.wires.openai_errors import error_body as openai_error
 from understudy.models import RoutableModel
 from understudy.prices import estimate_tokens
+from understudy.telemetry.metrics import CONTENT_TYPE
 
 ANTHROPIC_VERSION: Final = "anthropic-version"
 """Who sends this header reads Anthropic's formats."""
@@ -39,6 +40,7 @@ class Pages:
             Route("/health", self.health),
             Route("/ready", self.ready),
             Route("/status", self.status),
+            Route("/metrics", self.metrics),
             Route("/v1/models", self.models),
             Route("/v1/models/{name:path}", self.model),
             Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
@@ -61,6 +63,13 @@ class Pages:
         """The status document."""
         try:
             return _json(self._desk.engine.status())
+        except Refused as refused:
+            return _refusal(http, refused)
+
+    async def metrics(self, http: Http) -> Response:
+        """Metrics, as Prometheus reads them."""
+        try:
+            return Response(self._desk.metrics.page(), media_type=CONTENT_TYPE)
         except Refused as refused:
             return _refusal(http, refused)
 

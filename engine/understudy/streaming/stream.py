@@ -334,13 +334,15 @@ class ChatStream:
         if attempt is not None and attempt.permit.attempt != self._committed:
             self._committed = attempt.permit.attempt
             if wiring.trace.on:
+                now = wiring.clock.now()
                 wiring.trace.emit(
                     AttemptCommitted(
-                        at_s=wiring.clock.now(),
+                        at_s=now,
                         attempt=self._committed,
                         request=self.request_id,
                         endpoint=attempt.candidate.name,
                         delivered_chars=self._delivered.chars,
+                        waited_s=now - attempt.permit.taken_at,
                     )
                 )
         self._delivered.add(delta)

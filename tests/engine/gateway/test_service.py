@@ -29,6 +29,10 @@ async def test_health_readiness_status_and_what_is_not_there() -> None:
         assert (await http.get("/health")).json() == {"status": "healthy"}
         assert (await http.get("/ready")).status_code == 200
         assert (await http.get("/status")).json()["total"] == 1
+        await http.post(CHAT, json=HELLO)
+        page = await http.get("/metrics")
+        assert page.headers["content-type"].startswith("text/plain")
+        assert 'understudy_requests_total{status="ok"} 1.0' in page.text
         missing = await http.get("/v1/nothing")
         assert missing.status_code == 404
         assert missing.json()["error"]["code"] == "not_found"
