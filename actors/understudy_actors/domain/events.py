@@ -97,7 +97,8 @@ class AttemptDispatched(Event, frozen=True, kw_only=True, tag="att.dispatched"):
 class AttemptEnded(Event, frozen=True, kw_only=True, tag="att.ended"):
     """An attempt is over. `origin` is `remote` or `local` (our own doing).
 
-    `retry_after_s` is how long the provider asked us to wait.
+    `retry_after_s` is how long the provider asked us to wait. Tokens are those that it counted,
+    else estimates, of which a failure has none.
     """
 
     attempt: int
@@ -110,6 +111,8 @@ class AttemptEnded(Event, frozen=True, kw_only=True, tag="att.ended"):
     elapsed_s: float = 0.0
     cost_usd: float | None = None
     retry_after_s: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class RetryScheduled(Event, frozen=True, kw_only=True, tag="retry.schedule"):

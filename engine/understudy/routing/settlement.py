@@ -63,6 +63,9 @@ def settle(
         usage = _settle_success(wiring, flight, candidate, permit, answer, now, pace)
     else:
         usage = _settle_failure(wiring, flight, candidate, permit, answer, now, pace)
+    if wiring.trace.on:
+        stated_s = answer.retry_after_s if isinstance(answer, ProviderError) else None
+        wiring.trace.emit(_ended(wiring, flight, candidate, permit, usage, stated_s))
     if wiring.book is not None:
         idle_s, request = 0.0 if pace is None else pace.idle_s, flight.request
         wall = wiring.clock.wall()
@@ -116,8 +119,6 @@ def _settle_success(
             max_tokens=shortened,
         ),
     )
-    if wiring.trace.fine:
-        wiring.trace.emit_fine(_ended(wiring, flight, candidate, permit))
     return usage
 
 
@@ -168,9 +169,6 @@ def _settle_failure(
             max_tokens=shortened,
         ),
     )
-    if wiring.trace.on:
-        stated_s = None if error is None else error.retry_after_s
-        wiring.trace.emit(_ended(wiring, flight, candidate, permit, stated_s))
     return None if pace is None else pace.usage
 
 
@@ -223,7 +221,8 @@ def _ended(
     flight: Flight,
     candidate: Candidate,
     permit: Permit,
-    retry_after_s: float | None = None,
+    usage: Usage | None,
+    retry_after_s: float | None,
 ) -> AttemptEnded:
     attempt = flight.attempts[-1]
     return AttemptEnded(
@@ -238,4 +237,6 @@ def _ended(
         elapsed_s=attempt.elapsed_s,
         cost_usd=attempt.cost_usd,
         retry_after_s=retry_after_s,
+        input_tokens=0 if usage is None else usage.input_tokens,
+        output_tokens=0 if usage is None else usage.output_tokens,
     )

@@ -8,15 +8,12 @@ error classes, states), so that their number is bounded. No user, key, prompt or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from understudy_actors.domain.cache_events import CacheHit, CacheMissed
 from understudy_actors.domain.collapse_events import RequestJoined
-from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.events import (
     AttemptEnded,
     BreakerMoved,
@@ -45,12 +42,12 @@ COUNTED: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "understudy_attempts": ("Attempts that ended, by verdict.", (*ENDPOINT, "verdict", "error")),
     "understudy_cost_usd": ("Known cost of attempts, in USD.", ENDPOINT),
     "understudy_cost_unknown": ("Attempts whose cost nobody knows.", ENDPOINT),
+    "understudy_tokens": ("Tokens of attempts, by type: input or output.", (*ENDPOINT, "type")),
     "understudy_failovers": ("Requests that moved on to another endpoint.", ("target",)),
     "understudy_retries": ("Waits before a next step, by why.", ("why",)),
     "understudy_hedges": ("Second copies that went out, and that won.", ("event",)),
     "understudy_rescues": ("Broken streams that somebody else went on with.", ("how",)),
     "understudy_breaker_transitions": ("Breakers that changed state.", ("scope", "to")),
-    "understudy_cache_lookups": ("Requests that looked into the cache.", ("result",)),
     "understudy_budget_alerts": ("Budgets that passed a threshold.", ("budget", "percent")),
     "understudy_budget_breaches": ("Attempts dearer than their worst case.", ("budget",)),
 }
@@ -72,12 +69,12 @@ READ: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "understudy_cache_entries": ("Answers in the cache.", ()),
     "understudy_cache_bytes": ("What they take.", ()),
 }
-TOKENS: Final = "understudy_tokens"
+LOOKUPS: Final = "understudy_cache_lookups"
 NAMES: Final = frozenset(
     {f"{name}_total" for name in COUNTED}
     | {f"{name}_{part}" for name in TIMED for part in ("bucket", "sum", "count")}
     | set(READ)
-    | {f"{TOKENS}_total"}
+    | {f"{LOOKUPS}_total"}
 )
 """Every name under which a sample is told."""
 
@@ -111,8 +108,6 @@ class Metrics:
             HedgeWon: lambda _: self._count("hedges", "won"),
             StreamRescue: lambda e: self._count("rescues", e.how),
             BreakerMoved: lambda e: self._count("breaker_transitions", e.scope, e.target),
-            CacheHit: lambda e: self._count("cache_lookups", "stale" if e.stale else "hit"),
-            CacheMissed: lambda _: self._count("cache_lookups", "miss"),
             BudgetAlert: lambda e: self._count("budget_alerts", e.budget, str(e.percent)),
             BoundBreached: lambda e: self._count("budget_breaches", e.budget),
         }
@@ -153,7 +148,9 @@ class Metrics:
             self._count("cost_unknown", *endpoint)
         else:
             self._count("cost_usd", *endpoint, by=max(0.0, event.cost_usd))
-        if event.error is None and event.verdict == "ok":
+        self._count("tokens", *endpoint, "input", by=event.input_tokens)
+        self._count("tokens", *endpoint, "output", by=event.output_tokens)
+        if event.error is None:
             self._time("attempt_duration", event.elapsed_s, *endpoint)
 
     def _committed(self, event: AttemptCommitted) -> None:
@@ -172,7 +169,7 @@ class _Reading:
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """One family for each name in `READ`, and the tokens."""
+        """One family for each name in `READ`, and the cache's own counts."""
         families = {
             name: GaugeMetricFamily(name, text, labels=labels)
             for name, (text, labels) in READ.items()
@@ -180,17 +177,12 @@ class _Reading:
         for name, labels, value in self._samples():
             families[f"understudy_{name}"].add_metric(labels, value)
         yield from families.values()
-        with suppress(InvalidRequest):  # accounts are switched off
-            yield self._tokens()
-
-    def _tokens(self) -> Metric:
-        tokens = CounterMetricFamily(
-            TOKENS, "Tokens of attempts, over the days kept.", labels=("provider", "type")
-        )
-        for each in self._engine.costs().providers:
-            tokens.add_metric((each.provider, "input"), each.input_tokens)
-            tokens.add_metric((each.provider, "output"), each.output_tokens)
-        return tokens
+        if (cache := self._engine.status().cache) is not None:
+            text = "Requests that looked into the cache."
+            lookups = CounterMetricFamily(LOOKUPS, text, labels=("result",))
+            for result in ("hits", "misses", "stale"):
+                lookups.add_metric((result,), getattr(cache, result))
+            yield lookups
 
     def _samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         report = self._engine.status()

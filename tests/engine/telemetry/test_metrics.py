@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.engine.house import QUIET, Script
 from understudy import AllAttemptsFailed, ErrorClass, Request, open_engine
-from understudy.telemetry.metrics import COUNTED, NAMES, READ, TIMED, TOKENS, Metrics
+from understudy.telemetry.metrics import COUNTED, LOOKUPS, NAMES, READ, TIMED, Metrics
 
 DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
 PRICE = {"models": ["m"], "price": {"input": 1.0, "output": 2.0}}
@@ -53,11 +53,12 @@ async def test_what_happened_is_counted_and_what_is_so_is_read() -> None:
     assert seen["understudy_requests_total", (("status", "ok"),)] == 3
     assert _sum(seen, "understudy_attempts_total", provider="bad", verdict="failed") == 1
     assert _sum(seen, "understudy_attempts_total", provider="good", verdict="ok") == 2
+    assert _sum(seen, "understudy_tokens_total", provider="good", type="input") > 0
     assert _sum(seen, "understudy_failovers_total") == 1
     assert _sum(seen, "understudy_breaker_transitions_total", to="open") == 1
     assert _sum(seen, "understudy_breaker_state", provider="bad", state="open") == 1
     assert _sum(seen, "understudy_endpoint_healthy", provider="bad") == 0
-    assert _sum(seen, "understudy_cache_lookups_total", result="hit") == 1
+    assert _sum(seen, "understudy_cache_lookups_total", result="hits") == 1
     assert _sum(seen, "understudy_first_token_seconds_count", provider="good") == 1
     assert _sum(seen, "understudy_budget_limit_usd") == 5.0
     assert _sum(seen, "understudy_budget_spent_usd") > 0
@@ -71,7 +72,7 @@ async def test_every_documented_name_is_a_metric() -> None:
     functions = {"bad": Script(), "good": Script()}
     async with open_engine(EVERYTHING, functions=functions, environ={}) as engine:
         page = Metrics(engine).page().decode()
-    for name in (*COUNTED, *TIMED, *READ, TOKENS):
+    for name in (*COUNTED, *TIMED, *READ, LOOKUPS):
         assert f"# TYPE {name}" in page, name
 
 
