@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakSet
 
 import attrs
+from msgspec.structs import replace
 
 from understudy.accounts.accounts import book_of
 from understudy.adapters.base import Adapter, StreamingAdapter, Target, WireAdapter
@@ -27,13 +28,15 @@ from understudy.config import (
     guard_rule,
     holds_of,
     kind_of,
+    rate_rule,
     resolve_headers,
     resolve_key,
 )
+from understudy.limiting import turnstile_of
 from understudy.listening import EventStream
 from understudy.ports import Ports
 from understudy.prices import lookup
-from understudy.routing.calls import in_process, over_wire
+from understudy.routing.calls import counting_of, in_process, over_wire
 from understudy.routing.durable import durable_of
 from understudy.routing.explain import KEPT_MAX, Records
 from understudy.routing.wiring import Call, Flights, Wiring
@@ -105,13 +108,11 @@ def assemble(
 ) -> Parts:
     """Build every part from a configuration, and from what an earlier process `kept`.
 
-    Raises:
-        ConfigError, StoreFailed: It cannot run, or a key or what was kept cannot be read.
+    Raises ConfigError or StoreFailed if it cannot run, or a key or what was kept cannot be read.
     """
     known, kinds = {**BUILT_IN, **strategies}, known_kinds(registry)
     check(config, strategies=known, kinds=kinds)
-    candidates = _candidates(config, kinds)
-    adapters, targets = _wires(config, registry, candidates, environ, kinds)
+    adapters, candidates, targets = _wires(config, registry, environ, kinds)
     trace, contained, wheel, system, supervisor = _runtime(ports, escalate)
     settings, flights = dispatcher_settings(config, known, kinds), Flights()
     keeping = keep(config, kept, supervisor, system, ports.clock)
@@ -132,6 +133,7 @@ def assemble(
         purse=purse,
         durable=durable_of(keeping, purse, ports.clock),
         book=book_of(config),
+        turnstile=turnstile_of(config, supervisor, ports.clock),
     )
     return Parts(
         config=config,
@@ -166,9 +168,14 @@ def _runtime(
     return trace, contained, wheel, system, Supervisor(system, escalate=escalate)
 
 
-def _candidates(config: Config, kinds: Mapping[str, Kind]) -> tuple[Candidate, ...]:
+def _candidates(
+    config: Config, kinds: Mapping[str, Kind], adapters: Mapping[str, Adapter]
+) -> tuple[Candidate, ...]:
     """One for each endpoint, in configured order, of which nothing is known yet."""
-    specs = endpoints(config, lookup=lookup, kinds=kinds)
+    specs = (
+        replace(spec, counting=counting_of(adapters[spec.provider]))
+        for spec in endpoints(config, lookup=lookup, kinds=kinds)
+    )
     return tuple(Candidate(spec=spec, index=at, health=Health()) for at, spec in enumerate(specs))
 
 
@@ -220,8 +227,7 @@ def _provider(
         concurrency_least=provider.concurrency.min,
         concurrency_most=provider.concurrency.max,
         guard=guard_rule(config.retry.guard),
-        requests_per_minute=provider.requests_per_minute,
-        tokens_per_minute=provider.tokens_per_minute,
+        rates=rate_rule(provider),
         failure_domain=provider.failure_domain,
     )
     own = tuple(c for c in candidates if c.spec.provider == name)
@@ -279,13 +285,13 @@ def _adapter(name: str, config: Config, registry: Registry, kinds: Mapping[str, 
 def _wires(
     config: Config,
     registry: Registry,
-    candidates: tuple[Candidate, ...],
     environ: Mapping[str, str],
     kinds: Mapping[str, Kind],
-) -> tuple[dict[str, Adapter], dict[str, Target]]:
-    """Each provider's adapter, and where each endpoint is."""
+) -> tuple[dict[str, Adapter], tuple[Candidate, ...], dict[str, Target]]:
+    """Each provider's adapter, what it serves, and where each endpoint is."""
     adapters = {name: _adapter(name, config, registry, kinds) for name in config.providers}
-    return adapters, _targets(config, candidates, adapters, environ, kinds)
+    candidates = _candidates(config, kinds, adapters)
+    return adapters, candidates, _targets(config, candidates, adapters, environ, kinds)
 
 
 def _targets(

@@ -55,21 +55,30 @@ async def test_tokens_count_by_what_may_come_and_then_by_what_came() -> None:
     first, other = Counting(tokens=10), Counting()
     async with house(limited(tokens_per_minute=1000), p=first, q=other) as (engine, _):
         request = Request.chat("hi", max_tokens=500)
-        served = [(await engine.route(request)).provider for _ in range(60)]
+        served = []
+        for _ in range(2):
+            served += [(await engine.route(request)).provider for _ in range(60)]
+            await trio.sleep(11)
+    assert served[:60] == ["p"] * 34 + ["q"] * 26, "ten seconds hold no more than a third"
+    assert served[60:] == ["p"] * 16 + ["q"] * 44
     assert served.count("p") == 50, "50 answers of 10 tokens, while 500 more must always fit"
-    assert served == ["p"] * 50 + ["q"] * 10
 
 
 async def test_alone_it_says_when_the_next_request_fits() -> None:
     only = Counting()
     config = ordered("p", providers={"p": {"requests_per_minute": 2}})
     async with house(config, p=only) as (engine, _):
-        for _ in range(2):
+        await engine.route(Request.chat("hi"))
+        with pytest.raises(NoCandidate, match="rate limited") as early:
             await engine.route(Request.chat("hi"))
+        assert early.value.retry_after_s is not None
+        assert 10 <= early.value.retry_after_s <= 11, "bursts are smoothed"
+        await trio.sleep(early.value.retry_after_s)
+        await engine.route(Request.chat("hi"))
         with pytest.raises(NoCandidate, match="rate limited") as caught:
             await engine.route(Request.chat("hi"))
         assert caught.value.retry_after_s is not None
-        assert 60 <= caught.value.retry_after_s <= 62
+        assert 49 <= caught.value.retry_after_s <= 52
         await trio.sleep(caught.value.retry_after_s)
         assert (await engine.route(Request.chat("hi"))).provider == "p"
 

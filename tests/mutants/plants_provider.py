@@ -227,8 +227,8 @@ ENDPOINTS: Final = (
         ("a restart lifts the holds", "self.holds.restore(snapshot.holds, now)", "pass"),
         (
             "the breaker is not on the request path",
-            "for refusal in (*wider, self.holds.check(now), self.breaker.check(now)):",
-            "for refusal in (*wider, self.holds.check(now)):",
+            "for refusal in (*wider, slow, self.holds.check(now), self.breaker.check(now)):",
+            "for refusal in (*wider, slow, self.holds.check(now)):",
         ),
     ),
     *_in(

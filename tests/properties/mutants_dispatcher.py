@@ -22,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from tests.actors.dispatcher.test_dispatcher import check_line, check_switching
 from tests.actors.dispatcher.test_next_step import check_flights
 from tests.actors.provider_actor.test_any_interleaving import provider_machine
+from tests.actors.provider_actor.test_model_rates import check_learning, check_models
 from tests.actors.provider_actor.test_scopes import (
     check_account,
     check_checks,
@@ -129,6 +130,8 @@ OF_PROVIDER: Final[tuple[Check, ...]] = (
     check_checks,
     check_domain,
     check_account,
+    check_learning,
+    check_models,
     check_rates,
     check_release,
     *SHARES,
@@ -511,16 +514,28 @@ MUTANTS: Final = [
         "provider.endpoint",
         (
             "calm with something to prove",
-            "wider_calm and self.holds.idle and self",
-            "wider_calm and self",
+            "wider_calm and self.holds.idle and closed",
+            "wider_calm and closed",
         ),
-        ("calm while open", "self.holds.idle and self.breaker.state is State.CLOSED", "True"),
-        ("the reading forgets holds", "(*wider, self.holds.check(now), self", "(*wider, self"),
-        ("the reading forgets what is wider", "(*wider, self.holds", "(self.holds"),
+        ("calm while open", "closed = self.breaker.state is State.CLOSED", "closed = True"),
+        ("calm while too fast", "and closed and slow is None", "and closed"),
+        ("the reading forgets its own minute", "(*wider, slow, self", "(*wider, self"),
+        ("the reading forgets holds", "slow, self.holds.check(now), self", "slow, self"),
+        ("the reading forgets what is wider", "(*wider, slow", "(slow"),
         ("the shortest gate decides", "if end > until:", "if end > 0 and not until:"),
         ("shares only grow", "            held[each.name] -= 1\n", ""),
         ("a crash counts shares twice", "        candidate.held.clear()\n", ""),
         ("slots are published late", "        candidate.in_flight = concurrency.in_flight\n", ""),
+        (
+            "a crash forgets what was learned",
+            "self.rates, self.candidate.metered = snapshot.rates, True",
+            "pass",
+        ),
+        (
+            "a reset keeps what was learned",
+            "            self.rates.forget()\n",
+            "            pass\n",
+        ),
         (
             "a crash refills the free quota",
             "self.free.used, self.free.window = snapshot.free_used, snapshot.free_window",
@@ -540,19 +555,49 @@ MUTANTS: Final = [
         "provider.account",
         (
             "the account is not asked",
-            "self.holds.check(now)\n            or (self.rates",
-            "(self.rates",
+            "self.holds.check(now)\n            or endpoint.holds",
+            "endpoint.holds",
         ),
         (
             "the minute is not asked",
-            "            or (self.rates.check(now, tokens) if self.rates is not None else None)\n",
-            "",
+            "for rates in (self.rates, endpoint.rates):\n            if rates is not None and (",
+            "for rates in (endpoint.rates,):\n            if rates is not None and (",
         ),
-        ("calls start unseen", "self.rates.admit(attempt, message.tokens)", "pass"),
+        (
+            "the limit of a model is ignored",
+            "for rates in (self.rates, endpoint.rates):\n            if rates is not None and (",
+            "for rates in (self.rates,):\n            if rates is not None and (",
+        ),
+        (
+            "the calls of a model start unseen",
+            "for rates in (self.rates, endpoint.rates):\n            if rates is not None:\n",
+            "for rates in (self.rates,):\n            if rates is not None:\n",
+        ),
+        ("nobody looks when a model's minute ends", "due.append(each.rates.next_at(now))", "pass"),
+        (
+            "what was learned is not saved",
+            "            self.save(now, endpoint)  # from",
+            "            pass  # from",
+        ),
+        (
+            "what was learned is not told",
+            "            self.tell.learned(now, endpoint, unit)\n",
+            "            pass\n",
+        ),
+        (
+            "sightings are of the time of the answer",
+            "endpoint.rates.sight(now, message.permit.taken_at, seen)",
+            "endpoint.rates.sight(now, now, seen)",
+        ),
+        (
+            "calls start unseen",
+            "rates.admit(now, message.attempt, message.input_tokens, message.output_tokens)",
+            "pass",
+        ),
         ("a crash forgets the minute", "self.rates = snapshot.rates", "pass"),
         (
             "what a crash lost runs for ever",
-            "self.rates.settle_all_but(now, {permit.attempt for permit in permits})",
+            "rates.settle_all_but(now, running)",
             "pass",
         ),
         ("nobody looks when a minute ends", "due.append(self.rates.next_at(now))", "pass"),
@@ -562,7 +607,7 @@ MUTANTS: Final = [
             "",
         ),
         ("a hold does not end the calm", "each.calm = False", "pass"),
-        ("calm below whatever stands above", "calm = self._concerns_no_other()", "calm = True"),
+        ("calm below whatever stands above", "calm = self._concerns_no_other(now)", "calm = True"),
         (
             "the end of a wide hold reaches one",
             "            not self._wide\n",
@@ -610,13 +655,28 @@ MUTANTS: Final = [
         ),
         ("a model's fault is the host's", "elif verdict is not _VOID:", "elif False:"),
         (
+            "headers are not heard",
+            "    if reached and message.sightings:\n",
+            "    if False:\n",
+        ),
+        (
+            "headers of refusals are not heard",
+            "    if not reached and message.sightings:\n",
+            "    if False:\n",
+        ),
+        (
+            "calls of a model never end",
+            "for rates in (account.rates, endpoint.rates):",
+            "for rates in (account.rates,):",
+        ),
+        (
             "calls never end",
-            "account.rates.settle(now, attempt, message.tokens, reached=reached)",
+            "rates.settle(now, attempt, message.used, reached=reached)",
             "pass",
         ),
         (
             "what never arrived counts",
-            "verdict is not _VOID and error is not ErrorClass.CONNECT",
+            "verdict is not _VOID and error not in _NOT_TAKEN",
             "True",
         ),
         ("proof is lost", "account.holds.release(now, attempt, verdict)", "pass"),

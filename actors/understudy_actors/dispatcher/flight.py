@@ -71,6 +71,7 @@ class Flight(Struct, eq=False, gc=False):
         streams: Is its answer delivered piece by piece?
         hedge: May a second copy of it be sent? None (streams only): as each endpoint says.
         hedged: Was one?
+        entered: Its number under the limits of whoever asks; 0 if there are none.
         answered: One of two copies has answered: the other one is called off.
         key: Under what its answer is kept in the response cache; None: it is not.
         compartments: In whose shares of the slots it counts.
@@ -101,3 +102,4 @@ class Flight(Struct, eq=False, gc=False):
     answered: bool = False
     key: bytes | None = None
     compartments: Compartments = ()
+    entered: int = 0

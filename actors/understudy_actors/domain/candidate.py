@@ -9,6 +9,10 @@ from msgspec import Struct
 
 from understudy_actors.domain.bulkhead import Compartments, full
 from understudy_actors.domain.price import Price
+from understudy_actors.domain.rates import Counting, RateRule
+
+_NO_LIMITS: Final = RateRule()
+_COUNTING: Final = Counting()
 
 NO_SLOT: Final = "no slot"
 """Why a candidate is left out when only its concurrency is used up: a reason to wait."""
@@ -86,6 +90,8 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
         degraded: True for a stand-in such as `local`: it closes chains, and its answers are marked.
         enabled: False keeps it configured but unused.
         failure_domain: What fails together with it, by a name that others may share.
+        rates: Limits a minute of this model alone.
+        counting: How its provider counts tokens.
     """
 
     provider: str
@@ -111,6 +117,8 @@ class EndpointSpec(Struct, frozen=True, kw_only=True):
     degraded: bool = False
     enabled: bool = True
     failure_domain: str | None = None
+    rates: RateRule = _NO_LIMITS
+    counting: Counting = _COUNTING
 
     @property
     def name(self) -> str:
@@ -188,6 +196,7 @@ class Candidate:
         ramp: Share of its weight that it gets while it recovers, 0.1..1.
         free_left: Calls of its free quota that are left; None if it has none.
         health: What was observed of it.
+        metered: Is anything limited a minute, here or in all of its account?
         picked: When the dispatcher last put it first (a counter, not a time).
     """
 
@@ -202,6 +211,7 @@ class Candidate:
     guard_tokens: float = 10.0
     ramp: float = 1.0
     free_left: int | None = None
+    metered: bool = False
     picked: int = 0
     held: dict[str, int] = attrs.Factory(dict)
 

@@ -9,6 +9,7 @@ UnderstudyError
 │   └── NotCached            it wanted an answer out of the cache, and there is none
 ├── AllAttemptsFailed        providers were asked and failed: see `.attempts`
 ├── StreamBroken             an answer broke off after a part of it was delivered
+├── OverLimit                the caller's own limit a minute is used up: retry at `.retry_at`
 ├── Overloaded               refused before anything was spent: shed, or retry later
 ├── ShuttingDown             the engine is closing
 ├── StoreFailed              what must outlive the process cannot be read or written
@@ -27,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from understudy_actors.domain.outcome import POLICY, ErrorClass
+from understudy_actors.domain.rates import Sighting
 from understudy_actors.domain.result import Attempt
 
 
@@ -112,6 +114,13 @@ class StreamBroken(UnderstudyError):
         self.delivered_calls = delivered_calls
 
 
+class OverLimit(UnderstudyError):
+    """A limit a minute of whoever asked (a key, user, team, ...) is used up; nothing was called.
+
+    `retry_at` is when the request fits again; None: it is larger than the limit.
+    """
+
+
 class Overloaded(UnderstudyError):
     """A bounded queue or mailbox is full. Nothing was accepted; nothing changed."""
 
@@ -141,6 +150,7 @@ class ProviderError(UnderstudyError):
         retry_after_s: The provider's own delay hint in seconds, if it sent one.
         detail: A short excerpt of the provider's own words, keys masked. It may repeat the prompt,
             so it is no part of the message, and nothing logs it by itself.
+        limits: What its headers said of rate limits.
         retryable_here, retryable_elsewhere: Whether asking the same provider again, or another
             one, can help.
     """
@@ -165,6 +175,7 @@ class ProviderError(UnderstudyError):
         self.status = status
         self.code = code
         self.detail = detail
+        self.limits: tuple[Sighting, ...] = ()
         self.kind = error_class or self.error_class
 
     @property

@@ -18,7 +18,7 @@ from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.endpoint import Endpoint, EndpointSnapshot
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
-from understudy_actors.provider.messages import Admit, Permit, Tick
+from understudy_actors.provider.messages import Admit, Permit, Settle, Tick
 from understudy_actors.provider.rates import Rates, RatesSnapshot
 from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.provider.telling import Telling
@@ -96,8 +96,10 @@ class Account:
         self.endpoints = {c.name: Endpoint.fresh(c, settings, draw) for c in candidates}
         self.holds = Holds(settings.holds)
         self.domain = Breaker(settings.breaker, draw) if domain is not None else None
-        limits = settings.requests_per_minute, settings.tokens_per_minute
-        self.rates = Rates(*limits) if limits != (None, None) else None
+        limits = settings.rates
+        self.rates = (
+            Rates(limits, candidates[0].spec.counting) if limits.any and candidates else None
+        )
         self.tell = Telling(context.trace, settings.name, domain)
         self.save_at = 0.0
 
@@ -128,15 +130,41 @@ class Account:
         if hold is not None and hold is not before:
             self.tell.held(now, scope, hold, stated)
 
-    def check(self, endpoint: Endpoint, now: float, tokens: int) -> Refusal | None:
-        """Would an attempt of so many tokens be refused? The widest scope answers first."""
+    def check(self, endpoint: Endpoint, now: float) -> Refusal | None:
+        """Would an attempt be refused, whatever it asks? The widest scope answers first."""
         return (
             self.holds.check(now)
-            or (self.rates.check(now, tokens) if self.rates is not None else None)
             or endpoint.holds.check(now)
             or (self.domain.check(now) if self.domain is not None else None)
             or endpoint.breaker.check(now)
         )
+
+    def too_much(self, endpoint: Endpoint, now: float, message: Admit) -> Refusal | None:
+        """Would an attempt of so many tokens be refused for its rate?"""
+        used = message.input_tokens, message.output_tokens
+        for rates in (self.rates, endpoint.rates):
+            if rates is not None and (refusal := rates.check(now, *used)) is not None:
+                return refusal
+        return None
+
+    def count(self, endpoint: Endpoint, now: float, message: Admit) -> None:
+        """The attempt that `too_much` let pass in the same turn counts from now on."""
+        for rates in (self.rates, endpoint.rates):
+            if rates is not None:
+                rates.admit(now, message.attempt, message.input_tokens, message.output_tokens)
+
+    def learn(self, endpoint: Endpoint, now: float, message: Settle) -> None:
+        """What headers say of limits is about one model; it is heard before the call is settled."""
+        first = endpoint.rates is None
+        if endpoint.rates is None:
+            spec = endpoint.candidate.spec
+            endpoint.rates = Rates(spec.rates, spec.counting)
+            endpoint.candidate.metered = True
+        seen = message.sightings
+        for unit in endpoint.rates.sight(now, message.permit.taken_at, seen):
+            self.tell.learned(now, endpoint, unit)
+        if first:
+            self.save(now, endpoint)  # from here on the snapshot holds the gate itself
 
     def admit(self, endpoint: Endpoint, now: float, message: Admit) -> bool:
         """Let the attempt that `check` let pass in the same turn through every scope.
@@ -145,8 +173,6 @@ class Account:
             True if a hold lent it its lone probe.
         """
         attempt, timeout_s = message.attempt, message.timeout_s
-        if self.rates is not None:
-            self.rates.admit(attempt, message.tokens)
         if self.domain is not None:
             self.domain.admit(now, attempt, timeout_s)
         endpoint.breaker.admit(now, attempt, timeout_s)
@@ -160,7 +186,7 @@ class Account:
         it is sure that `only` one is concerned.
         """
         wall = self._context.wall()
-        if only is not None and self._concerns_no_other():
+        if only is not None and self._concerns_no_other(now):
             self._show(only, now, wall, (), True)
             self.save(now, only)
             self._set_timer(now, wall, (only,))
@@ -173,21 +199,23 @@ class Account:
         wider = (
             self.holds.check(now),
             self.domain.check(now) if self.domain is not None else None,
-            self.rates.check(now, 1) if self.rates is not None else None,
+            self.rates.least(now) if self.rates is not None else None,
         )
         self._wide = wider != (None, None, None)
-        calm = self._concerns_no_other()
+        if self.rates is not None:
+            self.tell.slowed(now, self.name, wider[2])
+        calm = self._concerns_no_other(now)
         for endpoint in self.endpoints.values():
             self._show(endpoint, now, wall, wider, calm)
         self.save(now)
         self._set_timer(now, wall, self.endpoints.values())
 
-    def _concerns_no_other(self) -> bool:
+    def _concerns_no_other(self, now: float) -> bool:
         """Does no wider scope stand in anybody's way, now or when all were published last?"""
         domain = self.domain
         return (
             not self._wide
-            and self.rates is None
+            and (self.rates is None or self.rates.least(now) is None)
             and self.holds.idle
             and not self.holds.ended
             and (domain is None or (domain.state is State.CLOSED and not domain.moves))
@@ -205,6 +233,8 @@ class Account:
         self.tell.transitions(endpoint, now)
         changed = endpoint.publish(now, wall, wider, wider_calm)
         self.tell.ended(now, endpoint.name, endpoint.holds)
+        if endpoint.rates is not None:
+            self.tell.slowed(now, endpoint.name, endpoint.slow)
         if changed:
             self._notify(endpoint.candidate)
 
@@ -239,8 +269,6 @@ class Account:
             self.holds.restore(snapshot.account, now)
             if not snapshot.another:
                 self.rates = snapshot.rates
-                if self.rates is not None:
-                    self.rates.settle_all_but(now, {permit.attempt for permit in permits})
             elif self.rates is not None and snapshot.counted is not None:
                 self.rates.restore(snapshot.counted, now)
         if domain is not None and not (snapshot and snapshot.another and not snapshot.domain):
@@ -250,6 +278,10 @@ class Account:
             if found is None and snapshot is not None and snapshot.another:
                 continue  # that process did not have it
             endpoint.restore(found, now)
+        running = {permit.attempt for permit in permits}
+        for rates in (self.rates, *(each.rates for each in self.endpoints.values())):
+            if rates is not None:
+                rates.settle_all_but(now, running)
 
     def _set_timer(self, now: float, wall: float, endpoints: Collection[Endpoint]) -> None:
         """Make sure that somebody looks when the next thing is due, traffic or not.
@@ -261,6 +293,8 @@ class Account:
             due.append(self.rates.next_at(now))
         for each in endpoints:
             due += (each.breaker.next_at(), each.holds.next_at())
+            if each.rates is not None:
+                due.append(each.rates.next_at(now))
             if each.candidate.ramp < 1.0:
                 due.append(now + RAMP_STEP_S)
             if each.free is not None:

@@ -104,7 +104,10 @@ class ProviderActor:
         endpoint = self._endpoints[message.endpoint]
         concurrency, breaker, domain = endpoint.concurrency, endpoint.breaker, self._domain
         calm = endpoint.calm
-        refusal = None if calm else self._account.check(endpoint, now, message.tokens)
+        refusal = None if calm else self._account.check(endpoint, now)
+        metered = endpoint.candidate.metered
+        if refusal is None and metered:
+            refusal = self._account.too_much(endpoint, now, message)
         if refusal is None and concurrency.in_flight >= concurrency.capacity:
             refusal = _FULL
         elif (
@@ -118,6 +121,8 @@ class ProviderActor:
             return refusal
         attempt = message.attempt
         proving = not calm and self._account.admit(endpoint, now, message)
+        if metered:
+            self._account.count(endpoint, now, message)
         load = concurrency.started()
         permit = Permit(
             attempt,

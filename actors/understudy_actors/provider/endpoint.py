@@ -17,12 +17,17 @@ from understudy_actors.provider.free import FreeMeter
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.health import Health, HealthSnapshot
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
+from understudy_actors.provider.rates import Rates, RatesSnapshot
 from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.provider.transitions import BreakerSnapshot, State
 
 
 class EndpointSnapshot(Struct, frozen=True):
-    """What survives a restart; times are on the engine's clock."""
+    """What survives a restart; times are on the engine's clock.
+
+    `rates` is the gate itself; in one that comes from another process, `counted` stands in its
+    place.
+    """
 
     breaker: BreakerSnapshot
     holds: HoldsSnapshot
@@ -31,6 +36,8 @@ class EndpointSnapshot(Struct, frozen=True):
     guard_tokens: float
     free_used: int = 0
     free_window: int = -1
+    rates: Rates | None = None
+    counted: RatesSnapshot | None = None
 
     def moved(self, by_s: float) -> EndpointSnapshot:
         """The same on a clock that shows `by_s` more, such as another process's."""
@@ -40,7 +47,14 @@ class EndpointSnapshot(Struct, frozen=True):
             holds=self.holds.moved(by_s),
             concurrency=self.concurrency.moved(by_s),
             health=self.health.moved(by_s),
+            counted=None if self.counted is None else self.counted.moved(by_s),
         )
+
+    def without_gates(self, now: float) -> EndpointSnapshot:
+        """The same as plain data, for another process."""
+        if self.rates is None:
+            return self
+        return replace(self, rates=None, counted=self.rates.snapshot(now))
 
 
 @attrs.define(eq=False, slots=True)
@@ -49,7 +63,8 @@ class Endpoint:
 
     `calm` says that no gate, its own or a wider one, stood in anybody's way or had anything to
     learn from the next attempt when it was published last: then attempts just pass. Whatever holds
-    a scope or moves a breaker ends the calm until the next publication.
+    a scope or moves a breaker ends the calm until the next publication. Limits a minute are asked
+    each time, and disturb the calm only while not even the least of calls fits: `slow` says so.
     """
 
     candidate: Candidate
@@ -60,6 +75,8 @@ class Endpoint:
     free: FreeMeter | None = None
     guard_cap: float = 10.0
     calm: bool = False
+    rates: Rates | None = None
+    slow: Refusal | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +91,8 @@ class Endpoint:
         health = candidate.health = Health()
         candidate.guard_tokens = settings.guard.cap if settings.guard is not None else math.inf
         candidate.held.clear()
-        quota = candidate.spec.free_quota
+        quota, rates = candidate.spec.free_quota, candidate.spec.rates
+        candidate.metered = rates.any or settings.rates.any
         return cls(
             candidate,
             Breaker(settings.breaker, draw),
@@ -88,6 +106,7 @@ class Endpoint:
             health,
             FreeMeter(quota) if quota is not None else None,
             settings.guard.cap if settings.guard is not None else math.inf,
+            rates=Rates(rates, candidate.spec.counting) if rates.any else None,
         )
 
     def restore(self, snapshot: EndpointSnapshot | None, now: float) -> None:
@@ -102,6 +121,20 @@ class Endpoint:
         self.candidate.guard_tokens = snapshot.guard_tokens
         if self.free is not None:
             self.free.used, self.free.window = snapshot.free_used, snapshot.free_window
+        if snapshot.rates is not None:
+            self.rates, self.candidate.metered = snapshot.rates, True
+        elif snapshot.counted is not None:
+            self._go_on_counting(snapshot.counted, now)
+
+    def _go_on_counting(self, counted: RatesSnapshot, now: float) -> None:
+        """Another process counted: what limits this one has, or what was learned, goes on."""
+        if self.rates is None:
+            self.rates = Rates(self.candidate.spec.rates, self.candidate.spec.counting)
+        self.rates.restore(counted, now)
+        if self.rates.minutes:
+            self.candidate.metered = True
+        else:
+            self.rates = None
 
     def hold_share(self, compartments: Compartments) -> None:
         """An attempt that has a slot counts in these."""
@@ -121,6 +154,8 @@ class Endpoint:
         """Forget what was observed, as at the start."""
         self.health = self.candidate.health = Health()
         self.candidate.guard_tokens = self.guard_cap
+        if self.rates is not None:
+            self.rates.forget()
 
     def snapshot(self) -> EndpointSnapshot:
         """What survives a restart."""
@@ -133,6 +168,7 @@ class Endpoint:
             self.candidate.guard_tokens,
             free.used if free is not None else 0,
             free.window if free is not None else -1,
+            self.rates,
         )
 
     def publish(
@@ -146,13 +182,15 @@ class Endpoint:
         candidate, concurrency = self.candidate, self.concurrency
         before = (candidate.shut_until, candidate.in_flight >= candidate.limit)
         until, why = 0.0, ""
-        for refusal in (*wider, self.holds.check(now), self.breaker.check(now)):
+        slow = self.slow = self.rates.least(now) if self.rates is not None else None
+        for refusal in (*wider, slow, self.holds.check(now), self.breaker.check(now)):
             if refusal is not None:
                 end = math.inf if refusal.retry_at is None else refusal.retry_at
                 if end > until:
                     until, why = end, refusal.why
         candidate.shut_until, candidate.shut_why = until, why
-        self.calm = wider_calm and self.holds.idle and self.breaker.state is State.CLOSED
+        closed = self.breaker.state is State.CLOSED
+        self.calm = wider_calm and self.holds.idle and closed and slow is None
         candidate.in_flight = concurrency.in_flight
         candidate.limit = concurrency.capacity
         candidate.ramp = self.breaker.ramp(now)

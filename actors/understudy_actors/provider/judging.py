@@ -13,6 +13,8 @@ from understudy_actors.provider.messages import Settle
 from understudy_actors.provider.transitions import State
 
 _CUT_SHORT = (ErrorClass.SILENT, ErrorClass.STALLED, ErrorClass.CANCELLED)
+_NOT_TAKEN = (ErrorClass.CONNECT, ErrorClass.RATE_LIMIT)
+"""What a provider did not take, it did not count; if it did, its headers say so."""
 _OK, _FAIL, _NEUTRAL, _VOID = Verdict.OK, Verdict.FAIL, Verdict.NEUTRAL, Verdict.VOID
 
 
@@ -40,9 +42,15 @@ def judge(account: Account, endpoint: Endpoint, message: Settle, now: float, wal
     if not endpoint.calm:
         endpoint.holds.release(now, attempt, verdict)
         account.holds.release(now, attempt, verdict)
-    if account.rates is not None:
-        reached = verdict is not _VOID and error is not ErrorClass.CONNECT
-        account.rates.settle(now, attempt, message.tokens, reached=reached)
+    reached = verdict is not _VOID and error not in _NOT_TAKEN
+    if reached and message.sightings:
+        account.learn(endpoint, now, message)  # while the call still counts as what it may use
+    if endpoint.candidate.metered:
+        for rates in (account.rates, endpoint.rates):
+            if rates is not None:
+                rates.settle(now, attempt, message.used, reached=reached)
+    if not reached and message.sightings:
+        account.learn(endpoint, now, message)  # what others used is all that was used
     if verdict is _VOID:
         if permit.free and endpoint.free is not None:
             endpoint.free.give_back(wall, elapsed_s)

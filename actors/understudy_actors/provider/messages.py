@@ -8,21 +8,23 @@ from msgspec import Struct
 
 from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.outcome import ErrorClass, HoldKind, Verdict
+from understudy_actors.domain.rates import Sighting
 
 
 class Admit(Struct, frozen=True, gc=False):
     """May this attempt run now? Answer: a `Permit` or a `Refusal`.
 
     `attempt` is unique in the engine; `timeout_s` is the attempt's limit, from which the lease of a
-    half-open probe follows; `tokens` is about how many it may use, prompt and answer together;
-    `compartments` are those in whose shares of the slots it counts.
+    half-open probe follows; the tokens are about how many it may use; `compartments` are those in
+    whose shares of the slots it counts.
     """
 
     attempt: int
     endpoint: str
     timeout_s: float
     request: str | None = None
-    tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
     compartments: Compartments = ()
 
 
@@ -58,9 +60,10 @@ class Settle(Struct, frozen=True, gc=False):
         first_token_s: Seconds to the first token, if that was seen.
         gap_s: The longest silence between two tokens of a stream, if it had so many.
         idle_s: Seconds of it in which the caller, not the provider, was waited for.
-        output_tokens: Length of the answer.
+        output_tokens: Length of the answer, or about that.
         responded: Did any HTTP response arrive?
-        tokens: What it used, prompt and answer together; None: nobody knows.
+        used: Input, output and cached tokens that it used; None: nobody knows.
+        sightings: What its headers said of rate limits.
     """
 
     permit: Permit
@@ -72,7 +75,8 @@ class Settle(Struct, frozen=True, gc=False):
     responded: bool = True
     gap_s: float | None = None
     idle_s: float = 0.0
-    tokens: int | None = None
+    used: tuple[int, int, int] | None = None
+    sightings: tuple[Sighting, ...] = ()
 
 
 class Report(Struct, frozen=True):

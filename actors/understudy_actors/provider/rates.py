@@ -1,163 +1,140 @@
-"""Requests and tokens a minute, of one account: reserved before a call, counted after it.
+"""The rate limits of one scope (an account, a model, a user): requests and tokens a minute.
 
-    admit   if  held + counted + amount <= limit          more than the limit is refused for good
-    admit:  held += amount                                a running call does not age
-    settle: held -= amount;  counted += what it used, as of now, for `SPAN_S` seconds
-
-A call reaches its provider between its admission and its end: held in between and counted from its
-end on, it counts for us at every moment at which it may count there. So no span of a minute holds
-more than the limit, wherever the provider's minutes begin. (A bucket that is refilled with what was
-not used would let nearly twice the limit through in one minute.)
-
-Seconds are counted in buckets. One leaves when all of it is out of the span, and `LATE_S` later:
-the request of a caller who left may still be under way when it is counted here.
+Every limit has a window of its own (see `minute`), and a call passes all of them or none. Which
+tokens count, and when, is the provider's to say (`Counting`): some count what a call may use as
+soon as it arrives, some leave out what they had cached.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterable
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from understudy_actors.domain.outcome import HoldKind
+from understudy_actors.domain.rates import Counting, RateRule, Sighting, Unit
 from understudy_actors.provider.gate import Refusal
+from understudy_actors.provider.minute import Minute, MinuteSnapshot
 
-SPAN_S: Final = 60.0
-LATE_S: Final = 1.0
 AGAIN_S: Final = 1.0
 """When to ask again if only the end of running calls makes room, which may be at any moment."""
-_WHY: Final = HoldKind.RATE.value
-_LEAVES_S: Final = 62.0  # a bucket leaves no later than so long after its second began
+RATE_LIMITED: Final = HoldKind.RATE.value
+_COUNTING: Final = Counting()
+_PLACE: Final = {unit: place for place, unit in enumerate(Unit)}
+_LEAST: Final = (1, 1, 1, 1)
+
+Amounts: TypeAlias = tuple[int, int, int, int]
+"""What a call uses, or may use, of each unit, in the order of `Unit`."""
+
+
+class Loan(Struct, frozen=True, gc=False):
+    """A call that is under way: since when, and what it may use."""
+
+    started_at: float
+    amounts: Amounts
 
 
 class RatesSnapshot(Struct, frozen=True):
-    """What counts, for another process: when it leaves the span, and how much; and what is held."""
+    """What survives the process, by unit; times are on the engine's clock."""
 
-    requests: tuple[tuple[float, int], ...] = ()
-    tokens: tuple[tuple[float, int], ...] = ()
-    held_requests: int = 0
-    held_tokens: int = 0
+    minutes: dict[Unit, MinuteSnapshot] = {}
 
     def moved(self, by_s: float) -> RatesSnapshot:
         """The same on a clock that shows `by_s` more, such as another process's."""
-        return RatesSnapshot(
-            tuple((at + by_s, n) for at, n in self.requests),
-            tuple((at + by_s, n) for at, n in self.tokens),
-            self.held_requests,
-            self.held_tokens,
-        )
-
-
-class Minute:
-    """How much fits into any minute. Amounts are whole numbers: requests, or tokens."""
-
-    __slots__ = ("_buckets", "_counted", "_held", "limit")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._held = 0
-        self._counted = 0
-        self._buckets: deque[tuple[float, int]] = deque()  # when it leaves, how much
-
-    def used(self, now: float) -> int:
-        """What is held and what counts at `now`."""
-        while self._buckets and now >= self._buckets[0][0]:
-            self._counted -= self._buckets.popleft()[1]
-        return self._held + self._counted
-
-    def fits_at(self, now: float, amount: int) -> float | None:
-        """When `amount` more fits: `now`, later, or None: only the end of a call can tell."""
-        over = self.used(now) + amount - self.limit
-        if over <= 0:
-            return now
-        for leaves_at, counted in self._buckets:
-            over -= counted
-            if over <= 0:
-                return leaves_at
-        return None
-
-    def hold(self, amount: int) -> None:
-        """A call that may use `amount` starts."""
-        self._held += amount
-
-    def settle(self, now: float, held: int, amount: int) -> None:
-        """The call that `held` was for has ended, and used `amount`."""
-        self._held -= held
-        if not amount:
-            return
-        self._counted += amount
-        leaves_at = math.floor(now) + 1.0 + SPAN_S + LATE_S
-        if self._buckets and self._buckets[-1][0] >= leaves_at:
-            at, counted = self._buckets[-1]
-            self._buckets[-1] = at, counted + amount
-        else:
-            self._buckets.append((leaves_at, amount))
-
-    def snapshot(self) -> tuple[tuple[tuple[float, int], ...], int]:
-        """What counts, and what is held."""
-        return tuple(self._buckets), self._held
-
-    def restore(self, buckets: tuple[tuple[float, int], ...], held: int, now: float) -> None:
-        """Count what another process counted. What was held there may have been used up to now."""
-        latest = now + _LEAVES_S
-        self._buckets = deque((min(at, latest), n) for at, n in buckets)
-        self._counted = sum(n for _, n in buckets)
-        self.settle(now, 0, held)
+        return RatesSnapshot({unit: each.moved(by_s) for unit, each in self.minutes.items()})
 
 
 class Rates:
-    """The gate of one account's limits on requests and tokens a minute.
+    """The gate of one scope's limits.
 
     It outlives its actor: what was lent before a crash is still under way after it.
+
+    Attributes:
+        minutes: The window of each unit that is limited.
     """
 
-    __slots__ = ("_lent", "requests", "tokens")
+    __slots__ = ("_counting", "_lent", "_smooth", "_windows", "minutes")
 
-    def __init__(self, requests: int | None, tokens: int | None) -> None:
-        self.requests = Minute(requests) if requests is not None else None
-        self.tokens = Minute(tokens) if tokens is not None else None
-        self._lent: dict[int, int] = {}
+    def __init__(
+        self, rule: RateRule, counting: Counting = _COUNTING, *, smooth: bool = True
+    ) -> None:
+        """Make one of which nothing was used yet.
 
-    def check(self, now: float, tokens: int) -> Refusal | None:
+        Args:
+            rule: The limits, as configured.
+            counting: How tokens are counted.
+            smooth: Whether bursts are smoothed; see `minute`.
+        """
+        self.minutes: dict[Unit, Minute] = {}
+        self._windows: list[tuple[Minute, int]] = []
+        self._counting = counting
+        self._smooth = smooth
+        self._lent: dict[int, Loan] = {}
+        for unit in Unit:
+            if (most := rule.of(unit)) is not None:
+                self._open(unit, most)
+
+    def check(self, now: float, input_tokens: int, output_tokens: int) -> Refusal | None:
         """Would a call that may use so many tokens be refused at `now`?"""
-        latest: float = now
-        for minute, amount in ((self.requests, 1), (self.tokens, tokens)):
-            if minute is None:
-                continue
-            if amount > minute.limit:
-                return Refusal(None, f"about {amount} tokens exceed its {minute.limit} a minute")
-            at = minute.fits_at(now, amount)
-            latest = max(latest, now + AGAIN_S if at is None else at)
-        return Refusal(latest, _WHY) if latest > now else None
+        return self._check(now, _amounts(input_tokens, output_tokens))
 
-    def admit(self, attempt: int, tokens: int) -> None:
+    def least(self, now: float) -> Refusal | None:
+        """Would even the least of calls be refused at `now`?"""
+        return self._check(now, _LEAST)
+
+    def admit(self, now: float, attempt: int, input_tokens: int, output_tokens: int) -> None:
         """The call that `check` let pass in the same turn starts."""
-        self._lent[attempt] = tokens
-        for minute, amount in ((self.requests, 1), (self.tokens, tokens)):
-            if minute is not None:
-                minute.hold(amount)
+        amounts = _amounts(input_tokens, output_tokens)
+        self._lent[attempt] = Loan(now, amounts)
+        for minute, place in self._windows:
+            minute.hold(now, amounts[place])
 
     def settle(
-        self, now: float, attempt: int, tokens: int | None = None, *, reached: bool = True
+        self,
+        now: float,
+        attempt: int,
+        used: tuple[int, int, int] | None = None,
+        *,
+        reached: bool = True,
     ) -> None:
         """It has ended.
 
         Args:
             now: The time.
             attempt: Which one; settling it again changes nothing.
-            tokens: What it used; None: nobody knows, so all that it may have used.
+            used: Its input, output and cached tokens; None: nobody knows, so all that it may have
+                used.
             reached: False says that it never reached the provider.
         """
-        held = self._lent.pop(attempt, None)
-        if held is None:
+        loan = self._lent.pop(attempt, None)
+        if loan is None:
             return
-        spent = held if tokens is None else tokens
-        for minute, amount, used in ((self.requests, 1, 1), (self.tokens, held, spent)):
-            if minute is not None:
-                minute.settle(now, amount, used if reached else 0)
+        spent = self._spent(loan.amounts, used) if reached else (0, 0, 0, 0)
+        for minute, place in self._windows:
+            minute.settle(now, loan.started_at, loan.amounts[place], spent[place])
+
+    def sight(self, now: float, dispatched_at: float, seen: Iterable[Sighting]) -> list[Unit]:
+        """Take what the headers of a call say, before it is settled.
+
+        Returns:
+            The units whose limit is another one than before.
+        """
+        changed: list[Unit] = []
+        for each in seen:
+            minute = self.minutes.get(each.unit)
+            if minute is None:
+                minute = self._open(each.unit, None)
+            before = minute.limit(now)
+            minute.sight(now, dispatched_at, each)
+            if minute.limit(now) != before:
+                changed.append(each.unit)
+        return changed
+
+    def forget(self) -> None:
+        """Forget what a provider said of its limits."""
+        for minute in self.minutes.values():
+            minute.forget()
 
     def settle_all_but(self, now: float, running: Collection[int]) -> None:
         """Its actor is back: settle the calls whose end it can not have heard of.
@@ -168,21 +145,65 @@ class Rates:
         for attempt in [each for each in self._lent if each not in running]:
             self.settle(now, attempt)
 
-    def snapshot(self) -> RatesSnapshot:
-        """What counts, as plain data."""
-        nothing: tuple[tuple[tuple[float, int], ...], int] = ((), 0)
-        requests, held = self.requests.snapshot() if self.requests is not None else nothing
-        tokens, held_tokens = self.tokens.snapshot() if self.tokens is not None else nothing
-        return RatesSnapshot(requests, tokens, held, held_tokens)
-
-    def restore(self, snapshot: RatesSnapshot, now: float) -> None:
-        """Go on from what another process counted, under the limits of this one."""
-        if self.requests is not None:
-            self.requests.restore(snapshot.requests, snapshot.held_requests, now)
-        if self.tokens is not None:
-            self.tokens.restore(snapshot.tokens, snapshot.held_tokens, now)
-
     def next_at(self, now: float) -> float | None:
         """When the least of calls fits again, if it does not now."""
-        refusal = self.check(now, 1)
+        refusal = self.least(now)
         return None if refusal is None else refusal.retry_at
+
+    def idle(self, now: float) -> bool:
+        """Would a new one let the same calls pass?"""
+        return not any(minute.used(now) for minute in self.minutes.values())
+
+    def snapshot(self, now: float) -> RatesSnapshot:
+        """What survives the process."""
+        return RatesSnapshot({unit: each.snapshot(now) for unit, each in self.minutes.items()})
+
+    def restore(self, snapshot: RatesSnapshot, now: float) -> None:
+        """Go on from what another process left: into a new one, whose configured limits hold."""
+        for unit, each in snapshot.minutes.items():
+            minute = self.minutes.get(unit)
+            if minute is None and each.learned is not None:
+                minute = self._open(unit, None)
+            if minute is not None:
+                minute.restore(each, now)
+
+    def _open(self, unit: Unit, most: int | None) -> Minute:
+        minute = self.minutes[unit] = Minute(most, self._smooth)
+        for loan in self._lent.values():
+            minute.hold(loan.started_at, loan.amounts[_PLACE[unit]])
+        self._windows.append((minute, _PLACE[unit]))
+        return minute
+
+    def _check(self, now: float, amounts: Amounts) -> Refusal | None:
+        latest = now
+        for minute, place in self._windows:
+            amount = amounts[place]
+            if minute.most is not None and amount > minute.most:
+                return Refusal(None, _too_much(list(Unit)[place], amount, minute.most))
+            at = minute.fits_at(now, amount)
+            if at is None:
+                at = now + AGAIN_S
+            if at > latest:
+                latest = at
+        return Refusal(latest, RATE_LIMITED) if latest > now else None
+
+    def _spent(self, held: Amounts, used: tuple[int, int, int] | None) -> Amounts:
+        """What counts of a call that reached the provider."""
+        if used is None:
+            return held
+        input_tokens, output_tokens, cached_tokens = used
+        if not self._counting.cached:
+            input_tokens = max(0, input_tokens - cached_tokens)
+        spent = _amounts(input_tokens, output_tokens)
+        if not self._counting.reserved:
+            return spent
+        return 1, max(held[1], spent[1]), max(held[2], spent[2]), max(held[3], spent[3])
+
+
+def _amounts(input_tokens: int, output_tokens: int) -> Amounts:
+    return 1, input_tokens + output_tokens, input_tokens, output_tokens
+
+
+def _too_much(unit: Unit, amount: int, most: int) -> str:
+    what = "tokens" if unit is Unit.TOKENS else unit.value.replace("_", " ")
+    return f"about {amount} {what} exceed its {most} a minute: set a smaller max_tokens"

@@ -38,10 +38,10 @@ def remember(snapshot: ProviderSnapshot, now: float, wall: float) -> Remembered:
     return Remembered(
         now,
         wall,
-        snapshot.endpoints,
+        {name: each.without_gates(now) for name, each in snapshot.endpoints.items()},
         snapshot.account,
         snapshot.domain,
-        rates.snapshot() if rates is not None else None,
+        rates.snapshot(now) if rates is not None else None,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from understudy_actors.dispatcher.retry import GuardRule
+from understudy_actors.domain.rates import RateRule
 from understudy_actors.provider.policy import (
     DEFAULT,
     DEFAULT_HOLDS,
@@ -15,6 +16,7 @@ from understudy_actors.provider.policy import (
 )
 
 _DEFAULT_GUARD: Final = GuardRule()
+_NO_LIMITS: Final = RateRule()
 
 
 @attrs.frozen
@@ -26,7 +28,7 @@ class ProviderSettings:
         breaker, holds: Policies.
         concurrency_initial, concurrency_least, concurrency_most: Bounds of each endpoint's limit.
         guard: Failover guard of each endpoint; None keeps every bucket full.
-        requests_per_minute, tokens_per_minute: Limits of the account; None: none.
+        rates: Limits a minute of the account; those of a model stand in its `EndpointSpec`.
         failure_domain: Name of what it shares with others (an address, a region); None: nothing.
     """
 
@@ -37,6 +39,5 @@ class ProviderSettings:
     concurrency_least: int = 1
     concurrency_most: int = 256
     guard: GuardRule | None = _DEFAULT_GUARD
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
+    rates: RateRule = _NO_LIMITS
     failure_domain: str | None = None

@@ -16,8 +16,11 @@ from understudy_actors.domain.events import (
     SlotTaken,
 )
 from understudy_actors.domain.outcome import Verdict
+from understudy_actors.domain.rate_events import RateLearned, RateShut
+from understudy_actors.domain.rates import Unit
 from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.endpoint import Endpoint
+from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.holds import Hold, Holds
 from understudy_actors.provider.messages import Permit
 from understudy_actors.provider.transitions import Move, State
@@ -31,11 +34,12 @@ class Telling:
         cause: The request whose attempt brings about what is told; None for time and by hand.
     """
 
-    __slots__ = ("_domain", "_trace", "cause")
+    __slots__ = ("_domain", "_slowed", "_trace", "cause")
 
     def __init__(self, trace: Trace, provider: str, domain: str | None) -> None:
         self._trace = trace
         self.cause: str | None = None
+        self._slowed: dict[str, float | None] = {}
         # Each provider that shares the domain has a view, and a breaker, of its own.
         self._domain = f"domain {domain} of {provider}"
 
@@ -150,6 +154,30 @@ class Telling:
             self._trace.emit(
                 LimitSet(at_s=now, endpoint=endpoint.name, limit=limit, request=self.cause)
             )
+
+    def learned(self, now: float, endpoint: Endpoint, unit: Unit) -> None:
+        """A provider said another limit a minute than the one that was kept so far."""
+        if self._trace.on and endpoint.rates is not None:
+            limit = endpoint.rates.minutes[unit].limit(now)
+            self._trace.emit(
+                RateLearned(
+                    at_s=now,
+                    endpoint=endpoint.name,
+                    unit=unit.value,
+                    limit=int(limit),
+                    request=self.cause,
+                )
+            )
+
+    def slowed(self, now: float, scope: str, slow: Refusal | None) -> None:
+        """What a scope's limits a minute say to the least of calls; told when that changes."""
+        until = None if slow is None else slow.retry_at
+        if self._slowed.get(scope) == until:
+            return
+        self._slowed[scope] = until
+        if self._trace.fine:
+            shut = RateShut(at_s=now, scope=scope, until=until, request=self.cause)
+            self._trace.emit_fine(shut)
 
     def held(self, now: float, scope: str, hold: Hold, stated: bool) -> None:
         """A hold was set, until a time that its provider `stated` or we chose."""

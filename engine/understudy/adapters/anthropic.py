@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from understudy.adapters.anthropic_replies import message_output, message_usage
 from understudy.adapters.anthropic_requests import messages_body
-from understudy.adapters.anthropic_rules import ANTHROPIC_RULES
+from understudy.adapters.anthropic_rules import ANTHROPIC_LIMITS, ANTHROPIC_RULES
 from understudy.adapters.anthropic_stream import AnthropicEvents
 from understudy.adapters.base import Reply, Target
 from understudy.adapters.body import NOT_JSON, Unusable, decode, encode, need_object
@@ -42,6 +42,7 @@ class AnthropicAdapter:
     def __init__(self, name: str = "anthropic") -> None:
         self.name = name
         self.rules: Rules = ANTHROPIC_RULES
+        self.limits = ANTHROPIC_LIMITS
 
     def build(self, request: Request, target: Target) -> HttpRequest:
         """The HTTP request; see `WireAdapter.build`."""

@@ -1,4 +1,4 @@
-"""What the Anthropic API means by its errors: data.
+"""What the Anthropic API means by its errors, and how it speaks of limits: data.
 
 `error.type` is reliable; `details.error_code` is more precise; text is needed for two kinds of 400.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from understudy.adapters.classify import Phrase, Rules
+from understudy.adapters.limits import Names, RateHeaders
 from understudy_actors.domain.outcome import ErrorClass
+from understudy_actors.domain.rates import Counting, Unit
 
 CODES: Final = {
     "enforced_spend_limit_reached": ErrorClass.QUOTA,
@@ -42,5 +44,20 @@ PHRASES: Final = (
         ("prompt is too long", "exceed context limit", "input is too long"),
     ),
 )
+
+LIMITS: Final = tuple(
+    Names(
+        unit,
+        f"anthropic-ratelimit-{name}-limit",
+        f"anthropic-ratelimit-{name}-remaining",
+        f"anthropic-ratelimit-{name}-reset",
+    )
+    for unit in Unit
+    for name in (unit.value.replace("_", "-"),)
+)
+"""Headers of limits a minute."""
+
+ANTHROPIC_LIMITS: Final = RateHeaders(LIMITS, Counting(cached=False))
+"""Input that was read from the cache does not count."""
 
 ANTHROPIC_RULES: Final = Rules(codes=CODES, types=TYPES, phrases=PHRASES)

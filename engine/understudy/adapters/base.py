@@ -16,6 +16,7 @@ from understudy.secret import Secret
 from understudy.transport.http import HttpRequest, HttpResponse
 from understudy_actors.domain.delta import Delta
 from understudy_actors.domain.errors import ProviderError
+from understudy_actors.domain.rates import Sighting
 from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import Output, Usage
 
@@ -39,12 +40,16 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Reply(Struct, frozen=True):
-    """A parsed success: the output, the usage if reported, and the provider's own request id."""
+    """A parsed success: the output, the usage if reported, and the provider's own request id.
+
+    `limits` is what its headers said of rate limits.
+    """
 
     output: Output
     usage: Usage | None = None
     provider_request_id: str | None = None
     degraded: bool = False
+    limits: tuple[Sighting, ...] = ()
 
 
 @runtime_checkable

@@ -71,9 +71,7 @@ def delay_s(
     if seconds is None:
         seconds = _number(headers.get("retry-after"))
     if seconds is None:
-        # By the provider's own clock where it shows one: ours may be wrong by hours.
-        sent_s = _until_http_date(headers.get("date"), 0.0)
-        wall_s = wall_s if sent_s is None else sent_s
+        wall_s = sent_at(headers, wall_s)
         seconds = _until_http_date(headers.get("retry-after"), wall_s)
     if seconds is None:
         seconds = _exhausted_s(headers, wall_s)
@@ -91,6 +89,15 @@ def _exhausted_s(headers: Mapping[str, str], wall_s: float) -> float | None:
         and (reset := reset_s(headers.get(name), wall_s)) is not None
     ]
     return max(resets, default=None)
+
+
+def sent_at(headers: Mapping[str, str], wall_s: float) -> float:
+    """When the response was sent, in Unix seconds: by the provider's own clock where it shows one.
+
+    Ours, `wall_s`, may be wrong by hours.
+    """
+    sent_s = _until_http_date(headers.get("date"), 0.0)
+    return wall_s if sent_s is None else sent_s
 
 
 def reset_s(value: str | None, wall_s: float) -> float | None:

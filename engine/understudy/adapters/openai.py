@@ -17,6 +17,7 @@ from understudy.adapters.body import NOT_JSON, Unusable, decode, encode, need_ob
 from understudy.adapters.classify import Rules
 from understudy.adapters.failure import response_failure, unusable
 from understudy.adapters.headers import json_headers, request_id, stream_headers
+from understudy.adapters.limits import RateHeaders
 from understudy.adapters.openai_replies import (
     chat_output,
     chat_usage,
@@ -32,7 +33,7 @@ from understudy.adapters.openai_requests import (
     embedding_body,
     image_body,
 )
-from understudy.adapters.openai_rules import OPENAI_RULES
+from understudy.adapters.openai_rules import OPENAI_LIMITS, OPENAI_RULES
 from understudy.adapters.openai_stream import OpenAIEvents
 from understudy.adapters.streaming import StreamReader
 from understudy.transport.http import HttpRequest, HttpResponse
@@ -62,9 +63,15 @@ class OpenAIAdapter:
 
     operations: tuple[str, ...] = (operation.CHAT, operation.EMBEDDING, operation.IMAGE)
 
-    def __init__(self, name: str = "openai", dialect: Dialect = OPENAI_DIALECT) -> None:
+    def __init__(
+        self,
+        name: str = "openai",
+        dialect: Dialect = OPENAI_DIALECT,
+        limits: RateHeaders = OPENAI_LIMITS,
+    ) -> None:
         self.name = name
         self.rules: Rules = OPENAI_RULES
+        self.limits = limits
         self._dialect = dialect
 
     def build(self, request: Request, target: Target) -> HttpRequest:

@@ -1,4 +1,4 @@
-"""What OpenAI-compatible servers mean by their errors: data.
+"""What OpenAI-compatible servers mean by their errors, and how they speak of limits: data.
 
 One table serves OpenAI itself and the servers that speak its format: Azure, Groq, xAI, Together,
 OpenRouter, Mistral, DeepSeek, llama.cpp, vLLM, Ollama. Their codes do not contradict each other.
@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from understudy.adapters.classify import STATUSES, Phrase, Rules
+from understudy.adapters.limits import Names, RateHeaders
 from understudy_actors.domain.outcome import ErrorClass
+from understudy_actors.domain.rates import Counting, Unit
 
 _REQUEST_STATUSES: Final = frozenset({400, 403, 413, 422})
 
@@ -115,6 +117,26 @@ PHRASES: Final = (
     ),
     Phrase(ErrorClass.MODEL_NOT_FOUND, frozenset({400}), ("invalid model:",)),
 )
+
+LIMITS: Final = (
+    *(
+        Names(
+            unit,
+            f"x-ratelimit-limit-{unit.value}",
+            f"x-ratelimit-remaining-{unit.value}",
+            f"x-ratelimit-reset-{unit.value}",
+        )
+        for unit in (Unit.REQUESTS, Unit.TOKENS)
+    ),
+    Names(Unit.REQUESTS, "x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute"),
+    Names(Unit.TOKENS, "x-ratelimit-limit-tokens-minute", "x-ratelimit-remaining-tokens-minute"),
+)
+"""Headers of limits a minute. The last two are Mistral's."""
+
+OPENAI_LIMITS: Final = RateHeaders(LIMITS, Counting(reserved=True))
+"""OpenAI counts `max_tokens` when a request arrives."""
+
+COMPATIBLE_LIMITS: Final = RateHeaders(LIMITS)
 
 OPENAI_RULES: Final = Rules(
     codes=CODES,

@@ -13,6 +13,7 @@ from understudy.adapters.function import FunctionAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.openai_requests import Dialect
+from understudy.adapters.openai_rules import COMPATIBLE_LIMITS
 from understudy_actors.domain.errors import ConfigError
 
 
@@ -55,7 +56,7 @@ def _openai(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are th
 
 
 def _compatible(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are the target's
-    return OpenAIAdapter("openai_compatible", Dialect())
+    return OpenAIAdapter("openai_compatible", Dialect(), COMPATIBLE_LIMITS)
 
 
 def _anthropic(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are the target's

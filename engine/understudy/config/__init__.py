@@ -15,6 +15,7 @@ from understudy.config.faults import BadKey
 from understudy.config.jsonschema import schema
 from understudy.config.key import HeaderSource, KeySource
 from understudy.config.kinds import KINDS, Kind
+from understudy.config.limits import LimitConfig, rate_rule
 from understudy.config.presets import PRESETS
 from understudy.config.price import PriceConfig, QuotaConfig
 from understudy.config.provider import ModelConfig, ProviderConfig
@@ -61,13 +62,13 @@ __all__ = [
     "KeySource", "HeaderSource", "BreakerConfig", "RetryConfig", "ProviderRetryConfig",
     "StreamConfig", "StreamHedgeConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig",
     "CacheConfig", "OperationCacheConfig", "HoldConfig", "HealthCheckConfig", "LogConfig",
-    "ComplexityConfig", "AccountsConfig", "StoreConfig",
+    "ComplexityConfig", "AccountsConfig", "LimitConfig", "StoreConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve
     "endpoints", "chains", "kind_of", "models_of", "address", "key_source", "resolve_key",
     "resolve_headers", "breaker_policy", "breaker_of", "holds_of", "retry_rule", "guard_rule",
-    "dispatcher_settings",
+    "rate_rule", "dispatcher_settings",
     # data
     "KINDS", "Kind", "PRESETS", "VARIABLES", "Variable",
 ]  # fmt: skip

@@ -67,11 +67,13 @@ def _budgets(config: Config, kinds: Kinds) -> Iterator[BadKey]:
             known = ", ".join(sorted(config.providers))
             fault = bad_value(each.provider, f"one of {known}", config.providers)
             yield fault.under("provider").under(place).under("budgets")
-        if each.route not in (None, EACH) and not _is_route(each.route, config, kinds):
-            known_routes = [*config.groups, *config.operations]
-            right = "a group, a model or an operation of this configuration"
-            fault = bad_value(each.route, right, known_routes)
-            yield fault.under("route").under(place).under("budgets")
+    for key, scoped in (("budgets", config.budgets), ("limits", config.limits)):
+        for place, route in enumerate(each.route for each in scoped):
+            if route not in (None, EACH) and not _is_route(route, config, kinds):
+                known_routes = [*config.groups, *config.operations]
+                right = "a group, a model or an operation of this configuration"
+                fault = bad_value(route, right, known_routes)
+                yield fault.under("route").under(place).under(key)
 
 
 def _is_route(name: str, config: Config, kinds: Kinds) -> bool:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from understudy_actors.domain import operation
 from understudy_actors.domain.price import Price
+from understudy_actors.domain.rates import Unit
 
 FREE: Final = Price()
 COMPATIBLE_WIRE: Final = "openai_compatible"
@@ -96,7 +97,12 @@ def _server(name: str, port: int) -> Kind:
 VENDORS: Final = (
     _vendor("openai", "https://api.openai.com/v1", "gpt-5.4-mini", adapter="openai"),
     _vendor("anthropic", "https://api.anthropic.com", "claude-haiku-4-5", adapter="anthropic"),
-    _vendor("groq", "https://api.groq.com/openai/v1", "openai/gpt-oss-20b"),
+    _vendor(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        "openai/gpt-oss-20b",
+        dialect=(("minute_units", (Unit.TOKENS,)),),  # it limits requests by the day
+    ),
     _vendor("mistral", "https://api.mistral.ai/v1", "mistral-small-latest", dialect=_MISTRAL),
     _vendor("deepseek", "https://api.deepseek.com", "deepseek-v4-flash", dialect=_DEEPSEEK),
     _vendor("xai", "https://api.x.ai/v1", "grok-4.3"),

@@ -56,6 +56,11 @@ class ModelConfig(Section, frozen=True, kw_only=True):
         max_context: Tokens its window holds, question and answer together.
         max_output: Tokens an answer may have.
         max_request_tokens: Larger requests go elsewhere; left out, as the provider.
+        requests_per_minute: No minute sees more requests for this model than this, whatever its
+            provider allows.
+        tokens_per_minute: Nor more of its tokens, prompt and answer together.
+        input_tokens_per_minute: Nor more tokens of prompts.
+        output_tokens_per_minute: Nor more tokens of answers.
     """
 
     title: ClassVar[str] = "a model"
@@ -75,6 +80,10 @@ class ModelConfig(Section, frozen=True, kw_only=True):
     max_context: Count | None = None
     max_output: Count | None = None
     max_request_tokens: Count | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    input_tokens_per_minute: Count | None = None
+    output_tokens_per_minute: Count | None = None
 
     @classmethod
     def expand(cls, value: object) -> Mapping[Any, object] | None:
@@ -108,9 +117,11 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
         price: What a model costs that has no price of its own.
         free_quota: Calls that cost nothing, for each model.
         max_request_tokens: Larger requests go elsewhere.
-        requests_per_minute: No minute sees more requests of ours than this.
+        requests_per_minute: No minute sees more requests of ours than this, all models together.
         tokens_per_minute: Nor more tokens, prompt and answer together: what an answer may have is
             reserved, what it had is counted.
+        input_tokens_per_minute: Nor more tokens of prompts, for vendors that limit them apart.
+        output_tokens_per_minute: Nor more tokens of answers.
         retry: Retries on it, where they differ.
         breaker: When to stop asking it, where that differs.
         concurrency: Attempts in flight at once, for each model.
@@ -146,6 +157,8 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     max_request_tokens: Count | None = None
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
+    input_tokens_per_minute: Count | None = None
+    output_tokens_per_minute: Count | None = None
     retry: ProviderRetryConfig = ProviderRetryConfig()
     breaker: BreakerConfig | None = None
     concurrency: ConcurrencyConfig = ConcurrencyConfig()

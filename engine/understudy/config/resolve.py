@@ -9,6 +9,7 @@ from understudy import prices
 from understudy.config.faults import BadKey
 from understudy.config.key import KeySource
 from understudy.config.kinds import KINDS, Kind, usual_operations
+from understudy.config.limits import rate_rule
 from understudy.config.provider import ModelConfig, ProviderConfig
 from understudy.config.schema import Config
 from understudy.config.streams import StreamConfig
@@ -201,6 +202,7 @@ def _endpoint(
         degraded=kind.degraded,
         enabled=provider.enabled,
         failure_domain=provider.failure_domain,
+        rates=rate_rule(model),
     )
 
 

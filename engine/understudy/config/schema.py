@@ -13,6 +13,7 @@ from understudy.config.breaker import BreakerConfig
 from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.faults import BadKey
 from understudy.config.kinds import FUNCTION, KINDS
+from understudy.config.limits import LimitConfig
 from understudy.config.money import SpendingConfig, SpendingMode
 from understudy.config.provider import ProviderConfig
 from understudy.config.section import Function, Section
@@ -83,6 +84,8 @@ class Config(Section, frozen=True, kw_only=True):
         accounts: What is kept of use and costs by day, provider, model and user.
         store: Where money, breakers, holds and scores are kept beyond the life of the process;
             left out, they are not.
+        limits: How much whoever asks may ask for in any minute, by scope; all that apply must have
+            room.
         breaker: When to stop asking a provider, for those that do not say.
         log: Log lines.
         degraded: Operation to the text to answer when all fail.
@@ -116,6 +119,7 @@ class Config(Section, frozen=True, kw_only=True):
     time_zone: Text = "UTC"
     accounts: AccountsConfig = AccountsConfig()
     store: StoreConfig | None = None
+    limits: tuple[LimitConfig, ...] = ()
     breaker: BreakerConfig = BreakerConfig()
     log: LogConfig = LogConfig()
     degraded: dict[Name, Text] = field(default_factory=dict)

@@ -101,3 +101,16 @@ def most_output(request: Request, spec: EndpointSpec) -> int | None:
         return 0
     bounds = [n for n in (body.max_tokens, spec.max_output_tokens) if n is not None]
     return min(bounds, default=spec.known_output_tokens)
+
+
+def output_to_reserve(flight: Flight, spec: EndpointSpec) -> int:
+    """Tokens of an answer to reserve under a rate limit: its most, or without a bound the usual.
+
+    The published maximum of a model is no such bound: reserved for every call, it would let one
+    call a minute through where a thousand fit.
+    """
+    body = flight.request.input
+    if not isinstance(body, ChatInput):
+        return flight.output_tokens
+    bounds = [n for n in (body.max_tokens, spec.max_output_tokens) if n is not None]
+    return min(bounds, default=flight.output_tokens)

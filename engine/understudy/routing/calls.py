@@ -6,11 +6,14 @@ from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
-from understudy.adapters.base import CallAdapter, Reply, Target, WireAdapter
+from understudy.adapters.base import Adapter, CallAdapter, Reply, Target, WireAdapter
 from understudy.adapters.failure import transport_failure
+from understudy.adapters.limits import UNSAID, Names, RateHeaders, sightings
 from understudy.routing.wiring import Call
-from understudy.transport.http import Transport, TransportFailed
+from understudy.transport.http import HttpResponse, Transport, TransportFailed
 from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.errors import ProviderError
+from understudy_actors.domain.rates import Counting, Sighting
 from understudy_actors.domain.request import ChatInput, Request
 from understudy_actors.runtime.ports import Clock
 
@@ -27,6 +30,8 @@ def over_wire(
     `connect_timeout_s` limits reaching the provider; None leaves that to the transport.
     """
 
+    names = limit_headers(adapter, target)
+
     async def call(candidate: Candidate, request: Request) -> Reply:
         fitted = fit(target, candidate, request)
         outgoing = adapter.build(request, fitted)
@@ -37,10 +42,50 @@ def over_wire(
         except TransportFailed as failed:
             error = transport_failure(failed, target)
         else:
-            return adapter.parse(request, fitted, response, clock.wall())
+            wall_s = clock.wall()
+            seen = sightings(names, response.headers, wall_s)
+            return parsed(adapter, request, fitted, response, wall_s, seen)
         raise error
 
     return call
+
+
+def limit_headers(adapter: WireAdapter, target: Target) -> tuple[Names, ...]:
+    """The headers in which a provider speaks of its limits a minute."""
+    names, units = _limits(adapter).names, target.options.get("minute_units")
+    if not isinstance(units, tuple):
+        return names
+    return tuple(each for each in names if each.unit in units)
+
+
+def counting_of(adapter: Adapter) -> Counting:
+    """How a provider counts tokens."""
+    return _limits(adapter).counting
+
+
+def _limits(adapter: Adapter) -> RateHeaders:
+    """What stands beside an adapter; one of somebody's own need not have it."""
+    said = getattr(adapter, "limits", UNSAID)
+    return said if isinstance(said, RateHeaders) else UNSAID
+
+
+def parsed(
+    adapter: WireAdapter,
+    request: Request,
+    target: Target,
+    response: HttpResponse,
+    wall_s: float,
+    seen: tuple[Sighting, ...],
+) -> Reply:
+    """The reply, or the error, with what the headers say of limits."""
+    if not seen:
+        return adapter.parse(request, target, response, wall_s)
+    try:
+        reply = adapter.parse(request, target, response, wall_s)
+    except ProviderError as error:
+        error.limits = seen
+        raise
+    return replace(reply, limits=seen) if isinstance(reply, Reply) else reply
 
 
 def in_process(adapter: CallAdapter, model: str) -> Call:

@@ -105,7 +105,7 @@ class Collapser:
 
     def _begin(self, key: bytes, first: Flight) -> Shared:
         """Start the call that identical requests will share, as a request of its own."""
-        flight = self._desk.accept(replace(first.request, id=None))
+        flight = self._desk.accept(replace(first.request, id=None), counts=False)
         flight.key = first.key
         shared = self._shared[key] = Shared(key, flight, first.id)
         self._nursery.start_soon(self._run, shared, name=f"shared call {flight.id}")

@@ -16,6 +16,7 @@ from understudy.routing.attempt import attempt
 from understudy.routing.endings import not_cached, shutting_down
 from understudy.routing.explain import Records
 from understudy.routing.loop import serve
+from understudy.routing.turnstile import Turnstile
 from understudy.routing.validate import validate
 from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Flight
@@ -26,6 +27,7 @@ from understudy_actors.domain.errors import (
     InvalidRequest,
     NoCandidate,
     NotCached,
+    OverLimit,
     OverMaxCost,
     UnderstudyError,
 )
@@ -68,11 +70,17 @@ class Desk:
         self._operations = operations
         self._strategies = strategies
 
-    def accept(self, request: Request, *, streams: bool = False) -> Flight:
-        """Validate and stamp; `streams` if the answer is to be delivered piece by piece."""
+    def accept(self, request: Request, *, streams: bool = False, counts: bool = True) -> Flight:
+        """Validate and stamp.
+
+        `streams` if the answer is to be delivered piece by piece; `counts` if it is somebody's own
+        request, and not the call that several share.
+        """
         if self._flights.closing:
             raise shutting_down()
         flight = self.stamp(request)
+        if counts and self._wiring.turnstile is not None:
+            self._let_in(flight, self._wiring.turnstile)
         if streams:
             flight.streams = True
             if request.hedge is None:
@@ -95,6 +103,23 @@ class Desk:
                 )
             )
         return flight
+
+    def _let_in(self, flight: Flight, turnstile: Turnstile) -> None:
+        """Keep the limits of whoever asks.
+
+        Raises:
+            OverLimit: One is used up.
+        """
+        try:
+            turnstile.enter(flight)
+        except OverLimit as error:
+            error.request_id = flight.id
+            if self._trace.on:
+                refused = RequestRefused(
+                    at_s=flight.accepted_at, request=flight.id, reason=str(error)[:200]
+                )
+                self._trace.emit(refused)
+            raise
 
     def stamp(self, request: Request) -> Flight:
         """Validate a request, and give it an id and a deadline."""
@@ -176,6 +201,8 @@ class Desk:
         flights.running -= 1
         if not flights.running and flights.idle is not None:
             flights.idle.set()
+        if flight.entered and self._wiring.turnstile is not None:
+            self._wiring.turnstile.leave(flight, result)
         now = flight.ended_at if status == "ok" else self._clock.now()
         provider = model = None
         if result is not None:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import trio
 
+from understudy.routing.bounds import output_to_reserve
 from understudy.routing.endings import exhausted, nobody, shutting_down
 from understudy.routing.hedging import Attempting, Seat, T, hedged
 from understudy.routing.purse import UNPAID
@@ -194,10 +195,9 @@ def _admit(
 ) -> Permit | Refusal:
     """Set the money aside, if there are budgets, and ask the provider for a permit."""
     purse = wiring.purse
-    if purse is not None:
-        broke = purse.reserve(flight, candidate, number, copy=copy)
-        if broke is not None:
-            return broke
+    if purse is not None and (broke := purse.reserve(flight, candidate, number, copy=copy)):
+        return broke
+    most = output_to_reserve(flight, candidate.spec) if candidate.metered else flight.output_tokens
     try:
         answer: Permit | Refusal = wiring.providers[candidate.index].ask_now(
             Admit(
@@ -205,7 +205,8 @@ def _admit(
                 candidate.name,
                 timeout_s,
                 flight.id,
-                flight.input_tokens + flight.output_tokens,
+                flight.input_tokens,
+                most,
                 flight.compartments,
             )
         )

@@ -15,6 +15,7 @@ from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.events import AttemptEnded
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
 from understudy_actors.domain.price import cost_micro_usd
+from understudy_actors.domain.rates import Sighting
 from understudy_actors.domain.request import pictures
 from understudy_actors.domain.result import Attempt, Usage
 from understudy_actors.provider.messages import Permit, Settle
@@ -36,12 +37,14 @@ class Pace(Struct, frozen=True):
         gap_s: The longest silence between two tokens, in seconds; None if there was only one.
         idle_s: Seconds in which its caller, not the provider, was waited for.
         usage: The tokens of a stream that did not come to its end, as far as known.
+        limits: What its headers said of rate limits.
     """
 
     first_token_s: float | None = None
     gap_s: float | None = None
     idle_s: float = 0.0
     usage: Usage | None = None
+    limits: tuple[Sighting, ...] = ()
 
 
 def settle(
@@ -89,8 +92,16 @@ def _settle_success(
         usage = Usage(flight.input_tokens, flight.output_tokens, estimated=True)
         if price is not None and price.image_usd:
             usage = replace(usage, images=pictures(flight.request))
-    used = usage.input_tokens + usage.output_tokens
-    settled = Settle(permit, _OK, output_tokens=usage.output_tokens, tokens=used)
+    used = None
+    if candidate.metered and not usage.estimated:
+        used = usage.input_tokens, usage.output_tokens, usage.cached_tokens
+    settled = Settle(
+        permit,
+        _OK,
+        output_tokens=usage.output_tokens,
+        used=used,
+        sightings=reply.limits or (() if pace is None else pace.limits),
+    )
     if pace is not None:
         settled = replace(
             settled,
@@ -151,6 +162,7 @@ def _settle_failure(
             retry_after_s=None if error is None else error.retry_after_s,
             responded=heard or kind not in _NO_RESPONSE,
             idle_s=idle_s,
+            sightings=_seen(error, pace),
         ),
         _RESULTS,
     )
@@ -170,6 +182,13 @@ def _settle_failure(
         ),
     )
     return None if pace is None else pace.usage
+
+
+def _seen(error: ProviderError | None, pace: Pace | None) -> tuple[Sighting, ...]:
+    """What the headers said of rate limits: those of the error, or of a stream that had begun."""
+    if error is not None and error.limits:
+        return error.limits
+    return () if pace is None else pace.limits
 
 
 def _cost(candidate: Candidate, permit: Permit, usage: Usage) -> int | None:

@@ -12,6 +12,7 @@ from understudy.accounts.book import Book
 from understudy.adapters.base import Reply
 from understudy.adapters.local import LocalAdapter
 from understudy.routing.purse import Purse
+from understudy.routing.turnstile import Turnstile
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.domain.candidate import Candidate
@@ -84,6 +85,7 @@ class Wiring:
     stand_ins: tuple[LocalAdapter, ...] = ()
     purse: Purse | None = None
     book: Book | None = None
+    turnstile: Turnstile | None = None
     openers: Sequence[Opener] = ()
     refuse_prefill: set[int] = attrs.Factory(set)
     durable: Durable | None = None

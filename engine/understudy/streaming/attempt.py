@@ -240,6 +240,8 @@ class StreamAttempt:
         if channel is not None and not isinstance(answer, Reply):
             unfinished = self._silence.usage(channel.usage)
         pace = self._silence.pace(self._now(), unfinished)
+        if channel is not None and channel.limits:
+            pace = replace(pace, limits=channel.limits)
         settle(self._wiring, self._flight, self.candidate, self.permit, answer, pace)
         if channel is not None and channel.skipped and self._wiring.trace.on:
             self._wiring.trace.emit(

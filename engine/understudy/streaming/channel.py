@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from understudy.adapters.base import Reader, Reply, StreamingAdapter, Target, WireAdapter
 from understudy.adapters.failure import transport_failure
-from understudy.routing.calls import fit
+from understudy.adapters.limits import sightings
+from understudy.routing.calls import fit, limit_headers, parsed
 from understudy.routing.wiring import Call
 from understudy.transport.http import HttpResponse, HttpStream, Transport, TransportFailed
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.delta import Delta, TextDelta, ToolCallDelta, UsageDelta
+from understudy_actors.domain.rates import Sighting
 from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import ChatOutput, Usage
 from understudy_actors.runtime.ports import Clock
@@ -26,9 +28,11 @@ class Channel(Protocol):
 
     Attributes:
         over: Nothing follows.
+        limits: What its headers said of rate limits.
     """
 
     over: bool
+    limits: tuple[Sighting, ...]
 
     @property
     def begun(self) -> bool:
@@ -78,11 +82,18 @@ Opener: TypeAlias = Callable[[Candidate, Request], Awaitable[Channel]]
 class WireChannel:
     """A streamed answer over the transport."""
 
-    def __init__(self, stream: HttpStream, reader: Reader, target: Target) -> None:
+    def __init__(
+        self,
+        stream: HttpStream,
+        reader: Reader,
+        target: Target,
+        limits: tuple[Sighting, ...] = (),
+    ) -> None:
         self._stream = stream
         self._reader = reader
         self._target = target
         self.over = False
+        self.limits = limits
 
     @property
     def begun(self) -> bool:
@@ -140,6 +151,7 @@ class WholeChannel:
         self.begun = False
         self.over = False
         self.skipped = 0
+        self.limits = reply.limits
 
     @property
     def whole(self) -> bool:
@@ -201,6 +213,7 @@ def over_wire(
     `connect_timeout_s` limits reaching the provider; None leaves that to the transport.
     """
     assert isinstance(adapter, StreamingAdapter)
+    names = limit_headers(adapter, target)
 
     async def open_wire(candidate: Candidate, request: Request) -> Channel:
         fitted = fit(target, candidate, request)
@@ -209,23 +222,29 @@ def over_wire(
             outgoing = replace(outgoing, connect_timeout_s=connect_timeout_s)
         try:
             stream = await transport.open(target.provider, outgoing)
+            wall_s = clock.wall()
+            seen = sightings(names, stream.headers, wall_s)
             if _streams(stream):
-                return await _wire_channel(adapter, stream, fitted, clock.wall())
+                return await _wire_channel(adapter, stream, fitted, wall_s, seen)
             response = HttpResponse(stream.status, stream.headers, await _body(stream))
         except TransportFailed as failed:
             error = transport_failure(failed, target)
         else:
-            return WholeChannel(adapter.parse(request, fitted, response, clock.wall()))
+            return WholeChannel(parsed(adapter, request, fitted, response, clock.wall(), seen))
         raise error
 
     return open_wire
 
 
 async def _wire_channel(
-    adapter: StreamingAdapter, stream: HttpStream, target: Target, wall_s: float
+    adapter: StreamingAdapter,
+    stream: HttpStream,
+    target: Target,
+    wall_s: float,
+    seen: tuple[Sighting, ...],
 ) -> Channel:
     try:
-        return WireChannel(stream, adapter.reader(target, stream.headers, wall_s), target)
+        return WireChannel(stream, adapter.reader(target, stream.headers, wall_s), target, seen)
     except BaseException:
         await stream.aclose()
         raise

@@ -22,6 +22,7 @@ from understudy_actors.domain.events import (
     HoldSet,
 )
 from understudy_actors.domain.outcome import HoldKind
+from understudy_actors.domain.rate_events import RateShut
 from understudy_sim.check.rules import provider_of
 from understudy_sim.check.violation import Hears, Witness
 
@@ -39,6 +40,7 @@ class Gates:
         holds: What holds each scope, by its reason.
         domains: The failure-domain scope of each provider that has one.
         down: Providers whose actor is down.
+        limits: Until when the limits a minute of each scope let nobody pass.
         proving: Scopes that once had a hold whose end must be proven by a lone probe.
     """
 
@@ -46,6 +48,7 @@ class Gates:
     holds: dict[str, dict[str, tuple[int, HoldSet]]] = attrs.Factory(dict)
     domains: dict[str, str] = attrs.Factory(dict)
     down: dict[str, Witness] = attrs.Factory(dict)
+    limits: dict[str, float] = attrs.Factory(dict)
     proving: set[str] = attrs.Factory(set)
     _moved_at: dict[str, float] = attrs.Factory(dict)
 
@@ -55,6 +58,7 @@ class Gates:
             BreakerMoved: self.moved,
             HoldSet: self.held,
             HoldCleared: self.cleared,
+            RateShut: self.slowed,
             ActorCrashed: self.fell,
             ActorGaveUp: self.fell,
             ActorStopped: self.fell,
@@ -82,10 +86,21 @@ class Gates:
             held.pop(event.why.rpartition(": ")[0], None)
             self._moved_at[f"hold {event.scope}"] = event.at_s
 
+    def slowed(self, seq: int, event: RateShut) -> None:  # noqa: ARG002
+        """The limits a minute of a scope let nobody pass, or somebody again."""
+        if event.until is not None:
+            self.limits[event.scope] = event.until
+        else:
+            self.limits.pop(event.scope, None)
+            self._moved_at[f"limit {event.scope}"] = event.at_s
+
     def fell(self, seq: int, event: ActorCrashed | ActorGaveUp | ActorStopped) -> None:
-        """An actor went down."""
+        """An actor went down. It begins anew by telling how its limits stand."""
         if event.actor.startswith(ACTOR):
-            self.down[event.actor.removeprefix(ACTOR)] = seq, event
+            provider = event.actor.removeprefix(ACTOR)
+            self.down[provider] = seq, event
+            for scope in [each for each in self.limits if provider_of(each) == provider]:
+                del self.limits[scope]
 
     def rose(self, seq: int, event: ActorRestarted) -> None:  # noqa: ARG002
         """An actor is up again."""
@@ -133,6 +148,8 @@ class Gates:
             for _, hold in self.holds.get(scope, {}).values():
                 if hold.until > now:
                     latest = hold.until if latest is None else max(latest, hold.until)
+            if (until := self.limits.get(scope, now)) > now:
+                latest = until if latest is None else max(latest, until)
         return latest
 
     def closed_since(self, endpoint: str, now: float) -> float | None:
@@ -150,8 +167,11 @@ class Gates:
             last = self.breakers.get(scope)
             if last is not None and last[1].target != "closed":
                 return None
-        marks = (*self.scopes(endpoint), f"hold {endpoint}", f"hold {provider}")
-        at = [self._moved_at.get(mark, -math.inf) for mark in (*marks, f"actor {provider}")]
+        if self.limits and not self.limits.keys().isdisjoint((endpoint, provider)):
+            return None
+        marks = [*self.scopes(endpoint)]
+        marks += (f"{kind} {scope}" for kind in ("hold", "limit") for scope in (endpoint, provider))
+        at = [self._moved_at.get(mark, -math.inf) for mark in [*marks, f"actor {provider}"]]
         for scope in (endpoint, provider):
             at += [hold.until for _, hold in self.holds.get(scope, {}).values()]
         return max(at)

@@ -10,13 +10,13 @@ from understudy_sim.check.rules import DEFAULT, Rules, provider_of
 from understudy_sim.check.violation import Violation, Watch, Witness
 
 SPAN_S = 60.0
-_NOT_REACHED = ErrorClass.CONNECT.value
+_NOT_TAKEN = frozenset({ErrorClass.CONNECT.value, ErrorClass.RATE_LIMIT.value})
 
 
 class Minutes(Watch):
     """S16, for requests; tokens are estimates until an answer is there.
 
-    An attempt that could not connect reached nobody and does not count.
+    An attempt that could not connect, or that was refused for its rate, does not count.
     """
 
     name = "S16"
@@ -43,6 +43,6 @@ class Minutes(Watch):
 
     def _ended(self, seq: int, event: AttemptEnded) -> None:  # noqa: ARG002
         sent = self._sent.get(provider_of(event.endpoint))
-        if sent and event.error == _NOT_REACHED:
+        if sent and event.error in _NOT_TAKEN:
             reached = (w for w in sent if getattr(w[1], "attempt", None) != event.attempt)
             self._sent[provider_of(event.endpoint)] = deque(reached)

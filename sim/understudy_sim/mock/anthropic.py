@@ -139,14 +139,16 @@ def error(
 
 
 def _rate_headers(hint: Hint, wall_s: float) -> Headers:
+    """Whoever does not say when to come back says nothing of its limits either."""
     headers: list[tuple[str, str]] = []
+    if hint.seconds is None:
+        return ()
     for name in _LIMITED:
         headers.append((f"anthropic-ratelimit-{name}-limit", str(hint.limit)))
         headers.append((f"anthropic-ratelimit-{name}-remaining", "0"))
-        if hint.seconds is not None:
-            reset = datetime.fromtimestamp(math.ceil(wall_s + hint.seconds), UTC)
-            text = reset.isoformat().replace("+00:00", "Z")
-            headers.append((f"anthropic-ratelimit-{name}-reset", text))
+        reset = datetime.fromtimestamp(math.ceil(wall_s + hint.seconds), UTC)
+        text = reset.isoformat().replace("+00:00", "Z")
+        headers.append((f"anthropic-ratelimit-{name}-reset", text))
     return tuple(headers)
 
 

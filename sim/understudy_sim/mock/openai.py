@@ -187,14 +187,15 @@ def error(
 
 
 def _rate_headers(hint: Hint) -> Headers:
+    """Whoever does not say when to come back says nothing of its limits either."""
+    if hint.seconds is None:
+        return ()
     headers: Headers = (
         ("x-ratelimit-limit-requests", str(hint.limit)),
         ("x-ratelimit-remaining-requests", "0"),
         ("x-ratelimit-limit-tokens", "800000"),
         ("x-ratelimit-remaining-tokens", "799986"),
     )
-    if hint.seconds is None:
-        return headers
     milliseconds = round(hint.seconds * 1000)
     headers += (("x-ratelimit-reset-requests", f"{milliseconds}ms"),)
     headers += (("x-ratelimit-reset-tokens", "1ms"),)

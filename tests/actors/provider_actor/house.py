@@ -115,7 +115,7 @@ class House:
         self.attempts += 1
         name = self.tier[index].name
         answer: Permit | Refusal = self.ref.ask_now(
-            Admit(self.attempts, name, timeout_s, tokens=tokens, compartments=compartments)
+            Admit(self.attempts, name, timeout_s, input_tokens=tokens, compartments=compartments)
         )
         if isinstance(answer, Permit):
             self.permits[answer.attempt] = answer

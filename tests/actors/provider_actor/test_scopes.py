@@ -20,6 +20,7 @@ from understudy_actors.domain.events import (
     SlotFreed,
 )
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Scope, Verdict
+from understudy_actors.domain.rates import RateRule
 from understudy_actors.provider import actor
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.messages import (
@@ -122,9 +123,14 @@ def check_account(module: ModuleType, error: ErrorClass = ErrorClass.AUTH) -> No
 
 def check_rates(module: ModuleType) -> None:
     """Raise unless the account's minute is one for all its endpoints, crashes and time included."""
-    house = two(module, requests_per_minute=2, tokens_per_minute=100)
+    house = two(module, rates=RateRule(requests=2, tokens=100))
     house.attempt(ErrorClass.CONNECT)
     house.attempt(index=1)
+    burst = house.admit(1)
+    assert isinstance(burst, Refusal)
+    assert (burst.why, burst.retry_at) == ("rate limited", 11.0)
+    house.pass_time(11.0)
+    assert {c.refusal(house.now) for c in house.tier} == {None}, "somebody looked"
     running = house.admit(tokens=60)
     assert isinstance(running, Permit)
     refusal = house.admit(1)
@@ -143,6 +149,7 @@ def check_rates(module: ModuleType) -> None:
     assert isinstance(house.admit(1, tokens=41), Refusal), "nobody said that it used less"
     house.pass_time(63.0)
     house.settle(house.lend(), ErrorClass.SERVER)
+    house.pass_time(11.0)
     last = house.admit(1, tokens=100)
     assert isinstance(last, Permit)
     house.permits.pop(last.attempt)  # it ends, and that message never arrives

@@ -24,6 +24,7 @@ from understudy import (
     open_engine,
 )
 from understudy.ports import Ports
+from understudy_actors.domain.rates import Sighting, Unit
 from understudy_actors.domain.store_events import StoreFailing, StoreWorking
 from understudy_actors.runtime.ports import Randomness
 from understudy_sim.disk import SimDisk
@@ -402,10 +403,29 @@ async def test_requests_a_minute_count_over_a_restart() -> None:
     async with house.process(p=Script()) as engine:
         for _ in range(5):
             await engine.route(ask())
+            await trio.sleep(6)
     house.clock.restart()
     async with house.process(p=Script()) as engine:
         with pytest.raises(NoCandidate):
             await engine.route(ask(timeout_s=1))
+        await trio.sleep(62)
+        await engine.route(ask())
+
+
+async def test_a_limit_that_was_learned_is_known_after_a_restart() -> None:
+    async def saying(request: Request) -> Reply:
+        seen = Sighting(Unit.REQUESTS, 10, 2)
+        return Reply(ChatOutput("ok"), Usage(0, 1), limits=(seen,))
+
+    house = House(providers={"p": {}})
+    async with house.process(p=saying) as engine:
+        for _ in range(2):
+            await engine.route(ask())
+    house.clock.restart()
+    async with house.process(p=Script()) as engine:
+        with pytest.raises(NoCandidate, match="rate limited"):
+            for _ in range(3):
+                await engine.route(ask(timeout_s=1))
         await trio.sleep(62)
         await engine.route(ask())
 

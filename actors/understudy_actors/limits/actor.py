@@ -1,0 +1,65 @@
+"""The actor that owns the limits of whoever asks: a turn lets a request in everywhere, or nowhere.
+
+A crash forgets nothing: the limits outlive their actor, as rates of providers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from understudy_actors.ledger.account import Scope
+from understudy_actors.limits.gate import Limits, TooFast
+from understudy_actors.runtime.actor import Context
+
+
+class Enter(Struct, frozen=True, gc=False):
+    """May a request of these scopes, which may use so many tokens, be served now?
+
+    Answer: its number, or `TooFast`.
+    """
+
+    scopes: tuple[Scope, ...]
+    input_tokens: int
+    output_tokens: int
+
+
+class Leave(Struct, frozen=True, gc=False):
+    """A request ended; see `Limits.leave`."""
+
+    number: int
+    used: tuple[int, int, int] | None
+    reached: bool
+
+
+class LimitsActor:
+    """Lets in, and takes back."""
+
+    def __init__(self, context: Context, limits: Limits, poison: object = None) -> None:
+        """Build it.
+
+        Args:
+            context: Clock and the place for snapshots.
+            limits: New ones, or those of the last incarnation.
+            poison: The message whose turn took that one down; the end of a request is made good.
+        """
+        self._now = context.now
+        self._limits = limits
+        self._turns: dict[type, Callable[[Any], Any]] = {Enter: self._enter, Leave: self._leave}
+        context.save(limits)
+        if isinstance(poison, Leave):
+            self._leave(poison)
+
+    def receive(self, message: Any) -> Any:
+        """One turn."""
+        return self._turns[type(message)](message)
+
+    def _enter(self, message: Enter) -> int | TooFast:
+        return self._limits.enter(
+            message.scopes, self._now(), message.input_tokens, message.output_tokens
+        )
+
+    def _leave(self, message: Leave) -> None:
+        self._limits.leave(message.number, self._now(), message.used, reached=message.reached)
