@@ -47,7 +47,7 @@ from tests.properties.test_hedge import CHECKS as HEDGE_CHECKS, budget_machine
 from tests.properties.test_queue import queue_machine
 from tests.properties.test_queue_order import CHECKS as ORDER_CHECKS, check_coming_back
 from tests.properties.test_retry import CHECKS as RETRY_CHECKS
-from tests.properties.test_select import check_containment, check_ranking
+from tests.properties.test_select import check_choosing, check_containment, check_ranking
 from tests.properties.test_smooth_weighted import check_shares, smooth_machine
 from tests.properties.test_strategies import (
     check_keys,
@@ -112,7 +112,7 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.collapse": (check_identity,),
     "dispatcher.hedge": (*HEDGE_CHECKS, running(budget_machine)),
     "dispatcher.select": (check_ranking,),
-    "dispatcher.ranking": (check_containment, check_ranking),
+    "dispatcher.ranking": (check_containment, check_choosing, check_ranking),
     "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
     "domain.calendar": (check_months,),
     "domain.bulkhead": BULKHEADS,
@@ -211,13 +211,13 @@ MUTANTS: Final = [
     ),
     *_in(
         "dispatcher.strategies.adaptive",
-        ("ties by position", "(cost, c.picked,", "(cost, 0,"),
+        ("ties by position", "(cost, each.picked,", "(cost, 0,"),
         ("the worse of two", "best = first if (", "best = second if ("),
         ("one looks at itself", "second += second >= first", "second = first"),
     ),
     *_in(
         "dispatcher.strategies.score",
-        ("busy ones attract", "        * load\n", "        / load\n"),
+        ("busy ones attract", "expected_s * load /", "expected_s / load /"),
         ("heavy ones repel", "/ (each.spec.weight * each.ramp)", "* each.spec.weight / each.ramp"),
     ),
     *_in(
@@ -426,6 +426,12 @@ MUTANTS: Final = [
     ),
     *_in(
         "dispatcher.ranking",
+        ("an operation keeps the strategy it had", "        self._usual.clear()\n", ""),
+        (
+            "what is usual for one is usual for all",
+            "name = self._usual[operation] =",
+            "name = self._usual[operation] = self._usual['chat'] =",
+        ),
         ("the guard is forgotten", "if tried and guard is not None and", "if False and"),
         ("asked again", "if each in tried:", "if False:"),
         ("the last to open is waited for", "if until < (math.inf", "if until > (0.0"),
@@ -458,12 +464,12 @@ MUTANTS: Final = [
         ),
         (
             "adopted strategies die with it",
-            "Switched(dict(self._chosen), dict(self._adopted))",
-            "Switched(dict(self._chosen), {})",
+            "Switched(dict(self._ranking.chosen), dict(self._adopted))",
+            "Switched(dict(self._ranking.chosen), {})",
         ),
         (
             "switches die with it",
-            "Switched(dict(self._chosen), dict(self._adopted))",
+            "Switched(dict(self._ranking.chosen), dict(self._adopted))",
             "Switched({}, dict(self._adopted))",
         ),
         ("attempts without end", "if len(flight.attempts) >= flight.max_attempts:", "if False:"),

@@ -238,11 +238,17 @@ HEALTH: Final = _in(
         "if False:",
     ),
     ("a bound pulls down", "if bound > expected:", "if True:"),
-    ("failures attract", "expected / self.success(now)", "expected * self.success(now)"),
+    ("failures attract", "prior_s) / self.success(now)", "prior_s) * self.success(now)"),
+    ("cuts count only where something failed", "if self._bound_weight or ", "if "),
     (
         "never fades to the prior",
-        "fade = math.exp((self._latency_seen - now) / _FADE_S)",
-        "fade = 1.0 if self.oks else 0.0",
+        "        expected = prior_s + (expected - prior_s) * fade\n",
+        "        expected = expected if self.oks else prior_s\n",
+    ),
+    (
+        "never fades to the prior while nothing fails",
+        "        return prior_s + (expected - prior_s) * fade\n",
+        "        return expected if self.oks else prior_s\n",
     ),
     (
         "success never fades",

@@ -340,6 +340,40 @@ def check_containment(module: ModuleType) -> None:
             assert [report[:2] for report in reports] == [("strategy", "foreign")], how
 
 
+def check_choosing(module: ModuleType) -> None:
+    """Raise unless every request is ordered by what was chosen last, whoever asked before."""
+    operations = ("chat", "image", "embedding")
+    names = st.sampled_from(["priority", "fastest", "cheapest", "random"])
+    some = st.sampled_from(operations)
+    steps = st.one_of(some, st.tuples(st.none() | some, names))
+
+    @settings(database=None, max_examples=100)
+    @given(st.lists(steps, max_size=12), st.dictionaries(some, names), st.booleans())
+    def the_last_choice_counts(
+        course: list[Any], by_operation: dict[str, str], chained: bool
+    ) -> None:
+        tier = candidates(spec("p0", operations=operations), spec("p1", operations=operations))
+        order = [each.name for each in tier] if chained else None
+        machine, _ = a_ranking(module, tier, order, by_operation=by_operation)
+        chosen: dict[str | None, str] = {}
+        for step in course:
+            if isinstance(step, tuple):
+                operation, name = step
+                chosen[operation] = machine.choose(operation, name)
+                continue
+            asked = Request(operation=step, input=Request.chat("hi").input)
+            usual = "priority" if chained and step == "chat" else "adaptive"
+            expected = chosen.get(step, by_operation.get(step, chosen.get(None, usual)))
+            assert machine.decide(flight(asked), 0.0).strategy == expected
+        assert machine.chosen == chosen
+
+    the_last_choice_counts()
+
+
+def test_a_chosen_strategy_counts_from_the_next_request_on() -> None:
+    check_choosing(ranking)
+
+
 def test_everybody_is_ranked_or_left_out_in_the_right_place() -> None:
     check_ranking(ranking)
 

@@ -93,12 +93,11 @@ class Dispatcher:
         self._trace = context.trace
         self._settings = settings
         switched = switched or Switched({}, {})
-        self._chosen = dict(switched.chosen)
         self._adopted = dict(switched.adopted)
         self._ranking = Ranking(
             settings,
             candidates,
-            self._chosen,
+            switched.chosen,
             context.randomness.stream("dispatcher"),
             report,
         )
@@ -354,16 +353,16 @@ class Dispatcher:
         return self._ranking.select(message, self._now())
 
     def _look_over(self, _message: LookOver) -> Overview:
-        strategy = self._chosen.get(None, self._settings.strategy)
-        switched = {name: chosen for name, chosen in self._chosen.items() if name is not None}
+        chosen = self._ranking.chosen
+        strategy = chosen.get(None, self._settings.strategy)
+        switched = {name: each for name, each in chosen.items() if name is not None}
         return Overview(len(self._queue), strategy, switched)
 
     def _set_strategy(self, message: SetStrategy) -> None:
-        name = self._ranking.adopt(message.strategy)
-        self._chosen[message.operation] = name
+        name = self._ranking.choose(message.operation, message.strategy)
         if not isinstance(message.strategy, str):
             self._adopted[name] = message.strategy
-        self._context.save(Switched(dict(self._chosen), dict(self._adopted)))
+        self._context.save(Switched(dict(self._ranking.chosen), dict(self._adopted)))
         if self._trace.on:
             self._trace.emit(
                 StrategyChanged(at_s=self._now(), strategy=name, operation=message.operation)

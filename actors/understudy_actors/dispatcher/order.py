@@ -187,10 +187,14 @@ def _tag(line: Line) -> float:
 
 @attrs.define(eq=False, slots=True)
 class Order:
-    """All who wait, in the order of service."""
+    """All who wait, in the order of service.
+
+    Attributes:
+        waiters: Everybody, by ticket; only `add` and `remove` write it.
+    """
 
     rule: WaitingRule
-    _waiters: dict[int, Waiter] = attrs.Factory(dict)
+    waiters: dict[int, Waiter] = attrs.Factory(dict)
     _bands: dict[int, Band] = attrs.Factory(dict)
     _lifts: list[tuple[float, int, int]] = attrs.Factory(list)  # when, whom, into which band
     _crowds: dict[tuple[int, int, Compartments], int] = attrs.Factory(dict)
@@ -198,10 +202,10 @@ class Order:
     _served_at: dict[tuple[str, int], float] = attrs.Factory(dict)
 
     def __len__(self) -> int:
-        return len(self._waiters)
+        return len(self.waiters)
 
     def __iter__(self) -> Iterator[Waiter]:
-        return iter(self._waiters.values())
+        return iter(self.waiters.values())
 
     def wanted(self, barred: Barred = NO_BARS) -> int:
         """Everybody whom somebody waits for who is not barred there, in bits."""
@@ -234,7 +238,7 @@ class Order:
     def add(self, waiter: Waiter, now: float) -> None:
         """Let a waiter in, where its ticket, its tenant and the time it has waited put it."""
         self.age(now)
-        self._waiters[waiter.ticket] = waiter
+        self.waiters[waiter.ticket] = waiter
         self._kin[waiter.kin] += 1
         self._seat(waiter)
         self._plan_lift(waiter)
@@ -242,7 +246,7 @@ class Order:
 
     def remove(self, ticket: int) -> Waiter | None:
         """Take a waiter out; None if there is no such."""
-        waiter = self._waiters.pop(ticket, None)
+        waiter = self.waiters.pop(ticket, None)
         if waiter is not None:
             self._unseat(waiter)
             self._kin[waiter.kin] -= 1
@@ -273,7 +277,7 @@ class Order:
         lifts = self._lifts
         while lifts and lifts[0][0] <= now:
             at_s, ticket, band = heappop(lifts)
-            waiter = self._waiters.get(ticket)
+            waiter = self.waiters.get(ticket)
             if waiter is None or waiter.band + 1 != band:
                 continue  # it left, and may have come back since
             due_at = self._due_at(waiter)
@@ -288,8 +292,8 @@ class Order:
     def _plan_lift(self, waiter: Waiter) -> None:
         if waiter.band < PRIORITY_MAX:
             heappush(self._lifts, (self._due_at(waiter), waiter.ticket, waiter.band + 1))
-            if len(self._lifts) > 2 * len(self._waiters) + 16:  # most of them left meanwhile
-                self._lifts = sorted({e for e in self._lifts if e[1] in self._waiters})
+            if len(self._lifts) > 2 * len(self.waiters) + 16:  # most of them left meanwhile
+                self._lifts = sorted({e for e in self._lifts if e[1] in self.waiters})
 
     def _due_at(self, waiter: Waiter) -> float:
         served_at = self._served_at.get(waiter.kin, -math.inf)

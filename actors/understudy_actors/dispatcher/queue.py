@@ -53,7 +53,7 @@ class SlotQueue:
     @property
     def idle(self) -> bool:
         """Does nobody wait, and is nothing promised?"""
-        return not self._promised and not len(self._order)
+        return not self._promised and not self._order.waiters
 
     def ahead(
         self, wanted: Sequence[Candidate], priority: int, now: float, within: str = ""

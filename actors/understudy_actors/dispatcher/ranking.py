@@ -41,7 +41,11 @@ Report = Callable[[str, str, BaseException, str], None]
 
 
 class Ranking:
-    """Owns the routes and the strategies' memory."""
+    """Owns the routes, the strategies' memory, and which strategy was chosen since the start.
+
+    Attributes:
+        chosen: Names of strategies by operation; by None, that of the engine. `choose` writes it.
+    """
 
     def __init__(
         self,
@@ -53,12 +57,13 @@ class Ranking:
     ) -> None:
         self._settings = settings
         self._factories = dict(settings.strategies)
-        self._chosen = chosen
+        self.chosen = dict(chosen)
         self._candidates = tuple(candidates)
         self._draws = draws
         self._report = report
         self._routes: OrderedDict[RouteKey, Route] = OrderedDict()
         self._shut = {c.index: c for c in candidates}  # may refuse now; looked at for each request
+        self._usual: dict[str, str] = {}  # what `_find_usual` found, by operation
         self._picks = 0
 
     def adopt(self, strategy: str | Strategy) -> str:
@@ -69,6 +74,12 @@ class Ranking:
         for route in self._routes.values():
             route.strategies.pop(strategy.name, None)
         return strategy.name
+
+    def choose(self, operation: str | None, strategy: str | Strategy) -> str:
+        """Use a strategy from now on, for the engine or for one operation; returns its name."""
+        name = self.chosen[operation] = self.adopt(strategy)
+        self._usual.clear()
+        return name
 
     def note(self, candidate: Candidate, now: float) -> None:
         """A candidate's gate changed: look at it again, or stop looking at it."""
@@ -87,7 +98,16 @@ class Ranking:
             named = self._settings.by_complexity.get(request.complexity)
             if named is not None:
                 return named
-        chosen, settings, operation = self._chosen, self._settings, request.operation
+        operation = request.operation
+        return self._usual.get(operation) or self._find_usual(operation)
+
+    def _find_usual(self, operation: str) -> str:
+        """What requests for an operation are ordered by; it stays so until somebody chooses."""
+        name = self._usual[operation] = self._usual_of(operation)
+        return name
+
+    def _usual_of(self, operation: str) -> str:
+        chosen, settings = self.chosen, self._settings
         if operation in chosen:
             return chosen[operation]
         if operation in settings.by_operation:
@@ -138,8 +158,11 @@ class Ranking:
             or (route.smallest_window is not None and view.input_tokens > route.smallest_window)
         ):
             self._filter(decision, view, tried, outgrew, compartments)
-        if len(decision.ranked) > 1:
-            decision.ranked = self._order(decision, view)
+        if name != "priority" and len(decision.ranked) > 1:
+            if route.tiered or request.complexity is not None:
+                decision.ranked = self._by_tiers(decision, view)
+            else:
+                decision.ranked = self._ask(name, route, decision.ranked, view)
         if decision.ranked:
             self._picks += 1
             decision.ranked[0].picked = self._picks
@@ -201,14 +224,12 @@ class Ranking:
             return "failing too often to fail over onto"
         return None
 
-    def _order(self, decision: Decision, view: View) -> Sequence[Candidate]:
+    def _by_tiers(self, decision: Decision, view: View) -> Sequence[Candidate]:
         """Tier after tier, the first one as the strategy says, the others as configured.
 
         Whom the task's complexity does not suit stands behind whom it does, stand-ins behind all.
         """
         candidates, route, name = decision.ranked, decision.route, decision.strategy
-        if name == "priority":
-            return candidates
         complexity = view.request.complexity
         unsuited = _unsuited(candidates, complexity) if complexity is not None else None
         if not unsuited and not route.tiered:

@@ -7,8 +7,9 @@ held, open, no slot, price, size, failover guard) is filtered for each request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -39,15 +40,10 @@ class Route:
     strategies: dict[str, tuple[Strategy, bool]] = attrs.field(factory=dict)
 
 
-def route_key(request: Request) -> RouteKey:
-    """Requests with equal keys share a route."""
-    return (
-        request.operation,
-        request.model,
-        request.capabilities,
-        request.region,
-        request.tags,
-    )
+route_key: Final[Callable[[Request], RouteKey]] = attrgetter(
+    "operation", "model", "capabilities", "region", "tags"
+)
+"""Requests with equal keys share a route."""
 
 
 def build_route(

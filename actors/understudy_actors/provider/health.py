@@ -208,8 +208,12 @@ class Health:
 
     def seconds_per_success(self, now: float, output_tokens: float, prior_s: float) -> float:
         """The seconds to spend on it for one good answer: `latency_s` over `success`."""
-        expected = self.latency_s(now, output_tokens, prior_s)
-        return expected if self._success == 1.0 else expected / self.success(now)
+        if self._bound_weight or self._success != 1.0:
+            return self.latency_s(now, output_tokens, prior_s) / self.success(now)
+        # As `latency_s`, without calling it: each ranking asks this of every candidate.
+        fade = math.exp((self._latency_seen - now) / _FADE_S)
+        expected = self._base_s + output_tokens * self._per_token_s
+        return prior_s + (expected - prior_s) * fade
 
     @property
     def mean_s(self) -> float | None:

@@ -7,10 +7,11 @@ says whether it may be asked now.
 from __future__ import annotations
 
 import math
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import trio
 
+from understudy.routing.asking import ask, ask_now
 from understudy.routing.bounds import output_to_reserve
 from understudy.routing.endings import exhausted, nobody, shutting_down
 from understudy.routing.hedging import Attempting, Seat, T, hedged
@@ -35,7 +36,6 @@ from understudy_actors.runtime.errors import (
     ActorDied,
     ActorError,
     ActorStopped,
-    ActorSuspended,
     DeadlineExceeded,
 )
 
@@ -72,7 +72,7 @@ async def serve(
         UnderstudyError: Nobody answered; see `endings`.
     """
     if broken is None:
-        decision = await _rank(wiring, flight)
+        decision = ask_now(wiring, Rank(flight)) or await _rank(wiring, flight)
     else:
         decision = await _go_on(wiring, flight, *broken)
     try:
@@ -108,7 +108,7 @@ async def _go_on(
         ready_at=candidate.shut_until,
         min_useful_s=candidate.health.min_useful_s,
     )
-    step: Step = await _ask(wiring, flight, Failed(flight, candidate, failure))
+    step: Step = await ask(wiring, flight, Failed(flight, candidate, failure))
     if step.move is Move.END:
         last = flight.decisions[-1] if flight.decisions[-1].left_out else step.decision
         raise exhausted(flight, error, last, step.why, wiring.clock.now())
@@ -339,7 +339,7 @@ def _unserved(flight: Flight, decision: Decision, now: float, why: str | None) -
 
 
 async def _rank(wiring: Wiring, flight: Flight) -> Decision:
-    decision: Decision = await _ask(wiring, flight, Rank(flight))
+    decision: Decision = await ask(wiring, flight, Rank(flight))
     return decision
 
 
@@ -349,26 +349,6 @@ async def _rank_anew(wiring: Wiring, flight: Flight) -> Decision:
     if decision.ranked:
         flight.retries_here = 0
     return decision
-
-
-async def _ask(wiring: Wiring, flight: Flight, message: Any) -> Any:
-    """Ask the dispatcher, in this very turn if it is up, else as soon as it is up again.
-
-    What crashed it is not asked twice: the next one might meet the same fate.
-    """
-    while True:
-        try:
-            return wiring.dispatcher.ask_now(message)
-        except ActorStopped:
-            raise shutting_down() from None
-        except ActorSuspended:
-            pass
-        try:
-            return await wiring.dispatcher.ask(message, flight.deadline)
-        except ActorStopped:
-            raise shutting_down() from None
-        except ActorDied:
-            pass  # by somebody else's message, while ours waited
 
 
 def _tell_decided(wiring: Wiring, flight: Flight, decision: Decision) -> None:

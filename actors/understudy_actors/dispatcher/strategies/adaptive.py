@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 import attrs
@@ -12,6 +13,7 @@ from understudy_actors.dispatcher.strategies.score import Prior, costs
 from understudy_actors.domain.candidate import Candidate
 
 FULL_SCAN_MAX: Final = 64
+_CANDIDATE: Final = itemgetter(3)
 
 
 @attrs.define(slots=True)
@@ -39,11 +41,11 @@ class Adaptive:
         if len(candidates) > FULL_SCAN_MAX:
             return self._best_of_two(candidates, view, prior)
         each_cost = costs(candidates, now, tokens, prior, self.load_exponent)
-        keyed = [
-            (cost, c.picked, c.index, c) for cost, c in zip(each_cost, candidates, strict=True)
-        ]
+        keyed: list[tuple[float, int, int, Candidate]] = []
+        for cost, each in zip(each_cost, candidates, strict=True):
+            keyed.append((cost, each.picked, each.index, each))
         keyed.sort()
-        return [entry[3] for entry in keyed]
+        return tuple(map(_CANDIDATE, keyed))
 
     def _best_of_two(
         self, candidates: Sequence[Candidate], view: View, prior: float

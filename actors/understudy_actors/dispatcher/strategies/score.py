@@ -53,12 +53,9 @@ def costs(
     candidates: Sequence[Candidate], now: float, output_tokens: float, prior: float, b: float
 ) -> list[float]:
     """The cost of giving one more request to each of `candidates`; the lowest is the best."""
-    loads: list[float] = [each.in_flight + 1 for each in candidates]
-    if b != 1.0:
-        loads = [load**b for load in loads]
-    return [
-        each.health.seconds_per_success(now, output_tokens, prior)
-        * load
-        / (each.spec.weight * each.ramp)
-        for each, load in zip(candidates, loads, strict=True)
-    ]
+    found: list[float] = []
+    for each in candidates:
+        expected_s = each.health.seconds_per_success(now, output_tokens, prior)
+        load = (each.in_flight + 1) ** b if b != 1.0 else each.in_flight + 1
+        found.append(expected_s * load / (each.spec.weight * each.ramp))
+    return found
