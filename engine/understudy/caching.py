@@ -18,10 +18,14 @@ def cache_of(
     config: Config, candidates: Iterable[Candidate], clock: Clock, trace: Trace
 ) -> Cache | None:
     """The cache of an engine; None if no operation has one."""
+    rule = rule_of(config)
+    return None if rule is None else Cache(rule, clock, trace, salt_of(config, candidates))
+
+
+def rule_of(config: Config) -> CacheRule | None:
+    """How answers are kept; None if those of no operation are."""
     rule = cache_rule(config)
-    if not any(each.unasked for each in rule.operations.values()):
-        return None
-    return Cache(rule, clock, trace, salt_of(config, candidates))
+    return rule if any(each.unasked for each in rule.operations.values()) else None
 
 
 def cache_rule(config: Config) -> CacheRule:

@@ -184,6 +184,11 @@ def _client(dice: Dice, kind: str, models: list[str], plan: Plan, requests: int)
     if dice.chance("collapses", 0.1):
         client["collapse"] = True
         client["prompt_tokens"] = {"kind": "fixed", "value": 100}
+    if dice.chance("asks again", 0.2):
+        client["questions"] = dice.whole("questions", 2, 20)
+        client["prompt_tokens"] = {"kind": "fixed", "value": dice.pick("long", (10, 100))}
+    if dice.chance("wishes", 0.1):
+        client["cache"] = dice.pick("wish", ("use", "bypass", "refresh", "only"))
     if dice.chance("operation", 0.15):
         client["operation"] = dice.pick("other", ("embedding", "image"))
     elif dice.chance("streams", 0.3):

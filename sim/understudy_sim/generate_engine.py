@@ -59,6 +59,8 @@ def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         engine["breaker"] = _breaker(dice.under("breaker"))
     if dice.chance("chain", 0.25):
         engine["operations"] = {"chat": {"chain": _chain(dice, fleet)}}
+    if dice.chance("cached", 0.1):
+        engine["cache"] = _cache(dice.under("cache"))
     if dice.chance("budgets", 0.15):
         engine |= _budgets(dice.under("budgets"), fleet)
     return engine
@@ -75,6 +77,18 @@ def _shares(dice: Dice) -> dict[str, Any]:
         kind: {name: dice.pick(f"share/{name}", (0.01, 0.34, 0.5, 0.9)) for name in chosen}
         for kind, names in kinds.items()
         if (chosen := dice.some(kind, names))
+    }
+
+
+def _cache(dice: Dice) -> dict[str, Any]:
+    """Small enough, and for times short enough, that answers come and go."""
+    return {
+        "ttl": dice.pick("ttl", (1, 10, 60)),
+        "stale_for": dice.pick("stale", (0, 5, 300)),
+        "max_entries": dice.whole("entries", 1, 12),
+        "max_bytes": dice.pick("bytes", (65_536, 1_000_000)),
+        "compress_above": dice.pick("above", (0, 1_000)),
+        "operations": ["chat", "embedding", "image"],
     }
 
 

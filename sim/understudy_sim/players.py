@@ -162,11 +162,15 @@ class Audience:
                     text=stream.text,
                     whole=result is not None,
                     degraded=result is not None and result.degraded,
+                    cached=result is not None and result.cached,
                 )
             )
 
     def _request(self, client: Client, identity: str) -> Request:
         size = count_keyed(client.prompt_tokens, self.sim.randomness, f"prompt/{identity}")
+        prompt = _prompt(size)
+        if client.questions is not None:
+            prompt = f"{int(self._uniform('question', identity) * client.questions)} {prompt}"
         user = None
         if client.tenant is not None:
             pick = self._uniform("user", identity) if client.users > 1 else 0.0
@@ -180,15 +184,16 @@ class Audience:
             "priority": client.priority,
             "hedge": client.hedge,
             "collapse": client.collapse,
+            "cache": client.cache,
             "id": identity,
         }
         match client.operation:
             case "chat":
-                return Request.chat(_prompt(size), max_tokens=client.max_tokens, **conditions)
+                return Request.chat(prompt, max_tokens=client.max_tokens, **conditions)
             case "embedding":
-                return Request.embed(_prompt(size), **conditions)
+                return Request.embed(prompt, **conditions)
             case "image":
-                return Request.image(_prompt(size), **conditions)
+                return Request.image(prompt, **conditions)
 
     def _leaves_at(self, client: Client, identity: str) -> float | None:
         """When its client gives the request up; None if it does not."""

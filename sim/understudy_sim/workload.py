@@ -47,6 +47,9 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         priority: Of its requests while they wait for a slot.
         hedge: Whether its requests are hedged; left out, as the engine's configuration says.
         collapse: Whether identical ones of its requests share one call; left out, as configured.
+        questions: How many different prompts it has, of which each request draws one; left out, as
+            many as its prompts have lengths.
+        cache: What its requests say of the response cache; left out, nothing.
         cancels: Requests that it gives up.
         repeats: What it does itself after a failure.
         requests_max: It stops after so many.
@@ -70,6 +73,8 @@ class Client(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     priority: Annotated[int, Meta(ge=-3, le=3)] = 0
     hedge: bool | None = None
     collapse: bool | None = None
+    questions: Count | None = None
+    cache: Literal["use", "bypass", "refresh", "only"] | None = None
     cancels: Cancels | None = None
     repeats: Repeats | None = None
     requests_max: Count | None = None

@@ -60,13 +60,14 @@ class Produced(Event, frozen=True, kw_only=True, tag="world.produced"):
 class Delivered(Event, frozen=True, kw_only=True, tag="world.delivered"):
     """A client's stream is over: `text` is all that it got; `whole` if it was told that it is.
 
-    `degraded` if a stand-in or configured content answered.
+    `degraded` if a stand-in or configured content answered, `cached` if it was played again.
     """
 
     request_id: str
     text: str
     whole: bool
     degraded: bool = False
+    cached: bool = False
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="world.end"):

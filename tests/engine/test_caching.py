@@ -168,8 +168,7 @@ async def test_no_tenant_is_given_the_answer_of_another() -> None:
         assert given_first[5] == given_first[4], "users of one tenant share"
         assert await texts(engine, *asked) == given_first
         assert count == 5
-        owners = [e.owner for e in books.of(CacheStored)]
-        assert owners == ["", "user x", "user y", "tenant x", "tenant y"]
+        assert len({e.key for e in books.of(CacheStored)}) == 5
 
 
 def conditioned(chosen: set[str]) -> Request:

@@ -10,16 +10,12 @@ from understudy_actors.domain.events import Event
 
 
 class CacheHit(Event, frozen=True, kw_only=True, tag="cache.hit"):
-    """A request was given an answer `age_s` old; `stale`: since nobody else could answer.
-
-    `owner` is the tenant, else the user, on whose behalf it asked.
-    """
+    """A request was given an answer `age_s` old; `stale`: since nobody else could answer."""
 
     request: str
     key: str
     answer: str
     age_s: float
-    owner: str = ""
     stale: bool = False
 
 
@@ -33,10 +29,11 @@ class CacheMissed(Event, frozen=True, kw_only=True, tag="cache.miss"):
 class CacheStored(Event, frozen=True, kw_only=True, tag="cache.stored"):
     """The answer to a request is kept, in place of any older one of its key.
 
+    Who has to make room for it is told after it.
+
     Attributes:
         size: Bytes that it counts for.
         fresh_until, stale_until: Until when it answers, and stands in.
-        total, entries: Bytes and number of all entries now.
     """
 
     request: str
@@ -45,9 +42,6 @@ class CacheStored(Event, frozen=True, kw_only=True, tag="cache.stored"):
     size: int
     fresh_until: float
     stale_until: float
-    total: int
-    entries: int
-    owner: str = ""
 
 
 class CacheEvicted(Event, frozen=True, kw_only=True, tag="cache.evicted"):

@@ -17,7 +17,10 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=T
 
 
 class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
-    """A request passed validation. `timeout_s` is what its caller allows, if they say so."""
+    """A request passed validation.
+
+    `timeout_s` is what its caller allows, `cache` what it says of the response cache, if they do.
+    """
 
     request: str
     operation: str
@@ -30,6 +33,7 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     streams: bool = False
     tenant: str | None = None
     priority: int = 0
+    cache: str | None = None
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):

@@ -125,7 +125,6 @@ class Cache:
         gone = self._shelf.put(key, entry)
         if gone is None or not self._trace.fine:
             return
-        self._tell_evicted(gone)
         self._trace.emit_fine(
             CacheStored(
                 at_s=now,
@@ -135,11 +134,9 @@ class Cache:
                 size=entry.size,
                 fresh_until=entry.fresh_until,
                 stale_until=entry.stale_until,
-                total=self._shelf.size,
-                entries=len(self._shelf),
-                owner=owner_of(request),
             )
         )
+        self._tell_evicted(gone)
 
     def stats(self) -> CacheStats:
         """It in numbers."""
@@ -172,7 +169,6 @@ class Cache:
                     key=key.hex(),
                     answer=_digest(raw),
                     age_s=now - entry.stored_at,
-                    owner=owner_of(flight.request),
                     stale=stale,
                 )
             )
@@ -194,13 +190,6 @@ class Cache:
             now = self._now()
             for each in gone:
                 self._trace.emit_fine(CacheEvicted(at_s=now, key=each.key.hex(), why=each.why))
-
-
-def owner_of(request: Request) -> str:
-    """On whose behalf a request asks."""
-    if request.tenant is not None:
-        return f"tenant {request.tenant}"
-    return "" if request.user is None else f"user {request.user}"
 
 
 def _digest(raw: bytes) -> str:

@@ -98,6 +98,7 @@ class Desk:
                     fallback=flight.fallback,
                     timeout_s=request.timeout_s,
                     streams=streams,
+                    cache=request.cache,
                     tenant=request.tenant,
                     priority=request.priority,
                 )

@@ -11,6 +11,7 @@ from understudy_actors.domain.events import Event
 from understudy_sim.check.accounts import Sums
 from understudy_sim.check.actors import Asks, Restarts, Shutdown, Time
 from understudy_sim.check.admission import Accounts, NoPassing, NoPretext, RetryTimes
+from understudy_sim.check.answers import Answers
 from understudy_sim.check.breakers import Causes, Cooldowns, Exponents, Generations, Paths
 from understudy_sim.check.budget import FailoverGuard, RetryTokens, Scores
 from understudy_sim.check.bulkheads import Bulkheads
@@ -99,6 +100,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     SlotLimits,
     Meanings,
     Shared,
+    Answers,
     Bulkheads,
     Sums,
 )

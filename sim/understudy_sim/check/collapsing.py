@@ -14,8 +14,9 @@ from understudy_sim.check.violation import Violation, Watch
 
 _GOOD: Final = frozenset({"ok", "degraded"})
 _LEFT: Final = frozenset({"cancelled", "ShuttingDown"})
-_OWN: Final = frozenset({"AllAttemptsFailed", *_LEFT})
-"""How one of those who wait may end before the call: it leaves, or its own deadline comes."""
+_OWN: Final = frozenset({"AllAttemptsFailed", "degraded", *_LEFT})
+"""How one of those who wait may end before the call: it leaves, or its own deadline comes; then
+something may stand in."""
 
 
 @attrs.define(slots=True, eq=False)

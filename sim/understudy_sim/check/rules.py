@@ -8,6 +8,8 @@ from typing import Final
 
 import attrs
 
+from understudy.cache.cache import CacheRule
+from understudy.caching import rule_of
 from understudy.config import (
     KINDS,
     Config,
@@ -70,6 +72,7 @@ class Rules:
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
         hedge: When second copies may be sent.
         limits, zone: Budgets, and where their days begin.
+        cache: How answers are kept; None: they are not.
         minutes: Limit on requests a minute of each provider that has one.
         fleet: Every endpoint in configured order, for the reference model.
         chained: Operations with an order of their own, which the reference model leaves alone.
@@ -100,6 +103,7 @@ class Rules:
     hedge: HedgeRule = _HEDGE
     limits: tuple[Limit, ...] = ()
     zone: Zone = _UTC
+    cache: CacheRule | None = None
     minutes: Mapping[str, int] = MappingProxyType({})
     fleet: tuple[EndpointSpec, ...] = ()
     chained: frozenset[str] = frozenset()
@@ -136,6 +140,7 @@ class Rules:
             hedge=settings.hedge,
             limits=tuple(each.limit() for each in config.budgets),
             zone=IanaZone(config.time_zone),
+            cache=rule_of(config),
             minutes={n: e.requests_per_minute for n, e in providers if e.requests_per_minute},
             fleet=specs,
             chained=frozenset(settings.chains),

@@ -130,14 +130,19 @@ class Exact(Watch):
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
         self._said: dict[str, list[tuple[str, str, Witness]]] = {}
+        self._ever: set[int] | None = None if rules.cache is None else set()
         self.hears = {Produced: self._produced, Delivered: self._delivered}
 
     def _produced(self, seq: int, event: Produced) -> None:
         own = self._said.setdefault(event.request_id, [])
         own.append((event.given, event.given + event.text, (seq, event)))
+        if self._ever is not None:
+            self._ever.add(hash(event.given + event.text))
 
     def _delivered(self, seq: int, event: Delivered) -> Violation | None:
         said = self._said.pop(event.request_id, [])
+        if event.cached and event.whole:
+            return self._played(seq, event)
         if event.degraded or not (event.text or event.whole):
             return None
         wholes: list[str] = []
@@ -152,3 +157,10 @@ class Exact(Watch):
             told = f"{event.request_id} was delivered what no provider said"
             return self.broken("not exact", told, *witness)
         return None
+
+    def _played(self, seq: int, event: Delivered) -> Violation | None:
+        """An answer was played again: somebody said it once, at least for a whole request."""
+        if self._ever is None or hash(event.text) in self._ever:
+            return None
+        told = f"{event.request_id} was played what no provider ever said"
+        return self.broken("never said", told, (seq, event))

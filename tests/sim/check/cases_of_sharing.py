@@ -65,6 +65,12 @@ CASES = [
     ),
     Case(
         Shared,
+        "a ended as degraded before the call that it shares",
+        lambda t: shared(t, "a", deadline=5.0).at(4.0).outcome("degraded", "a"),
+        lambda t: shared(t, "a", deadline=5.0).at(5.0).outcome("degraded", "a"),
+    ),
+    Case(
+        Shared,
         "a shares a call, and asks p/m by itself",
         lambda t: shared(t, "a").admit(request="a"),
         lambda t: shared(t, "a").admit(request="c"),

@@ -7,6 +7,7 @@ import pytest
 from tests.sim.check.case import Case
 from tests.sim.check.cases_of_accounts import CASES as ACCOUNTS
 from tests.sim.check.cases_of_bulkheads import CASES as BULKHEADS
+from tests.sim.check.cases_of_caching import CASES as CACHING
 from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
 from tests.sim.check.cases_of_limits import CASES as LIMITS
@@ -15,6 +16,7 @@ from tests.sim.check.cases_of_sharing import CASES as SHARING
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
 from tests.sim.check.tape import Tape, breaks
+from understudy.cache.cache import CacheRule, Life
 from understudy.routing.endings import OVER_BUDGET
 from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.retry import Backoff, RetryRule
@@ -43,6 +45,7 @@ RULES = Rules(
     queue_capacity=2,
     hedge=HedgeRule(concurrent=4),
     minutes={"limited": 2},
+    cache=CacheRule(2, 1_000, 0, Life(10.0, 5.0, unasked=True), {}),
     limits=(
         Limit(Scope("engine"), Period.DAY, 100),
         Limit(Scope("user", EACH), Period.TOTAL, 50),
@@ -128,6 +131,7 @@ CASES = [
     *LIMITS,
     *SHARING,
     *ACCOUNTS,
+    *CACHING,
     # S1
     Case(
         NoPassing,

@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from tests.sim.world.worlds import of
+from understudy_actors.domain.cache_events import CacheEvicted, CacheHit
 from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_actors.domain.events import (
     ActorCrashed,
     ActorRestarted,
+    AttemptAdmitted,
     AttemptDispatched,
     AttemptEnded,
     BreakerMoved,
@@ -304,6 +306,25 @@ def popular_question(ran: Run, told: Headline) -> None:
     assert paid <= sum(event.billed_usd for event in of(ran, Served)) + 1e-9
 
 
+def asked_again(ran: Run, told: Headline) -> None:
+    old = of(ran, CacheHit)
+    fresh = [each for each in old if not each.stale]
+    assert len(fresh) > 0.3 * len(ran.requests)
+    assert of(ran, CacheEvicted)
+    asked = {event.request for event in of(ran, AttemptAdmitted)}
+    assert not asked & {event.request for event in fresh}
+    free = [each for each in ran.requests if each.status == "ok" and not each.cost_usd]
+    assert len(free) >= len(fresh)
+    assert {each.status for each in ran.requests if each.client == "thrifty"} == {
+        "ok",
+        "degraded",
+        "NotCached",
+    }
+    stood_in = [each for each in between(ran, 140, 180) if each.status == "degraded"]
+    assert len(stood_in) > 0.5 * len(between(ran, 140, 180)), "in the first minute of the outage"
+    assert not [each for each in between(ran, 210, 240) if each.status in ("ok", "degraded")]
+
+
 def rush(ran: Run, told: Headline) -> None:
     def of_client(name: str) -> list[RequestRecord]:
         return [each for each in between(ran, 60, 180) if each.client == name]
@@ -375,6 +396,7 @@ CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "malformed-answers": malformed_answers,
     "metastable": metastable,
     "impatient-overload": impatient_overload,
+    "asked-again": asked_again,
     "popular-question": popular_question,
     "own-limits": own_limits,
     "primary-outage": primary_outage,
