@@ -132,7 +132,7 @@ def assemble(
         stand_ins=tuple(each for each in adapters.values() if isinstance(each, LocalAdapter)),
         purse=purse,
         durable=durable_of(keeping, purse, ports.clock),
-        book=book_of(config),
+        book=book_of(config, keeping),
         turnstile=turnstile_of(config, supervisor, ports.clock),
     )
     return Parts(

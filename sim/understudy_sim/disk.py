@@ -8,6 +8,7 @@ whoever relies on less would be wrong on a real one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import add
 from typing import Any
 
 import attrs
@@ -15,7 +16,7 @@ import msgspec
 import trio
 
 from understudy_actors.domain.errors import StoreFailed
-from understudy_actors.keeper.batch import Batch, Saved
+from understudy_actors.keeper.batch import Addend, Batch, Saved
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -81,8 +82,28 @@ class SimDisk:
             body = msgspec.json.decode(msgspec.json.encode(each.body))
             self.journal.append(Line(each.seq, each.at, each.kind, body))
         seq = batch.journal[-1].seq if batch.journal else saved.seq
-        self.saved = Saved(batch.number, seq, states, written)
+        self.saved = Saved(batch.number, seq, states, written, _added(saved.sums, batch))
         self.writes += 1
+
+
+def _added(sums: tuple[Addend, ...], batch: Batch) -> tuple[Addend, ...]:
+    """The rows of sums after a batch."""
+    if not batch.sums and not batch.before:
+        return sums
+    rows = {
+        (each.table, each.key): each.numbers
+        for each in sums
+        if not _less(each.key[0], batch.before.get(each.table))
+    }
+    for each in batch.sums:
+        name = each.table, each.key
+        before = rows.get(name, (0,) * len(each.numbers))
+        rows[name] = tuple(map(add, before, each.numbers))
+    return tuple(Addend(table, key, numbers) for (table, key), numbers in rows.items())
+
+
+def _less(first: int | str, limit: int | None) -> bool:
+    return limit is not None and isinstance(first, int) and first < limit
 
 
 @attrs.define(eq=False)

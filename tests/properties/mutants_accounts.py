@@ -8,7 +8,7 @@ from tests.support.mutants import Mutant
 
 _PACKAGE: Final = "understudy.accounts"
 ORDER: Final = tuple(
-    f"{_PACKAGE}.{each}" for each in ("latency", "tally", "book", "reports", "accounts")
+    f"{_PACKAGE}.{each}" for each in ("latency", "tally", "book", "reports", "keeping", "accounts")
 )
 """In the order of their imports: a fault in one is seen by those behind it."""
 
@@ -21,6 +21,7 @@ MUTANTS: Final = [
     *_in(
         "latency",
         ("the mean of a bucket is its end", "(shortest + longest) / 2e6", "longest / 1e6"),
+        ("times are added again", "[(bucket, now - then) for", "[(bucket, now) for"),
         ("percentiles round down", "max(1, -int(-share", "max(1, int(share"),
         ("merged as one", "self.counts[bucket] += count\n\n    def items", "pass\n\n    def items"),
         ("long ones are lost", "if micros < LONGEST_US else LAST", "if micros < LONGEST_US else 0"),
@@ -28,6 +29,12 @@ MUTANTS: Final = [
     *_in(
         "tally",
         ("estimates do not add up", '    "estimated_tokens",\n    "elapsed_us",\n', ""),
+        (
+            "taken for ever",
+            "self.taken, self.owed = self.taken, self.numbers(), False",
+            "self.taken = ZEROS, self.numbers()",
+        ),
+        ("absolute, not added", "tuple(map(sub, self.taken, before))", "self.taken"),
         ("the last one counts", "getattr(self, name) + getattr(other", "getattr(other"),
     ),
     *_in(
@@ -44,6 +51,25 @@ MUTANTS: Final = [
             "            if row is None:\n                row = day.oth",
             "            if True:\n                row = day.oth",
         ),
+        ("nobody stirs", "            self._stir()\n", "            pass\n"),
+        (
+            "new rows are not owed",
+            "owed=self._stir is None,\n        )\n        return row",
+            "owed=True,\n        )\n        return row",
+        ),
+        ("zeros in names", '.replace("\\0", "\\\\0")', ""),
+        ("whom it knew is forgotten", "            day.people.add((row.user, row.tenant))\n", ""),
+        ("a restored day is today's work", "        self._restored.add(row)\n", ""),
+        (
+            "gone days were never counted",
+            "            self._gone.add(total_of(self.rows(oldest, oldest)))\n",
+            "",
+        ),
+        (
+            "forgets what it keeps",
+            "min(self._days) if self._forgotten",
+            "max(self._days) if self._forgotten",
+        ),
         ("everybody is named", "if len(day.people) >= self._users_max or max", "if max"),
         ("long names are kept", " > NAME_MAX", " > NAME_MAX * 10000"),
         (
@@ -53,10 +79,10 @@ MUTANTS: Final = [
         ),
         (
             "the newest day goes",
-            "del self._days[min(self._days)]",
-            "del self._days[max(self._days)]",
+            "oldest = min(self._days)",
+            "oldest = max(self._days)",
         ),
-        ("no day goes", "            del self._days[min(self._days)]", "            pass"),
+        ("no day goes", "            del self._days[oldest]\n", ""),
         ("late ones open old days", "number = max(number, min(self._days))", "pass"),
         ("callers make providers slow", "(attempt.elapsed_s - idle_s)", "attempt.elapsed_s"),
         ("failures are fast", 'if attempt.outcome == "ok":', "if True:"),
@@ -92,6 +118,18 @@ MUTANTS: Final = [
             "(row.others, row.tenant, row.user)",
             "(row.others, None, row.user)",
         ),
+    ),
+    *_in(
+        "keeping",
+        ("the others are nobody", 'who, tenant = _OTHERS, ""', 'who, tenant = "", ""'),
+        ("nobody is empty", 'return "" if name is None else', 'return "=" if not name else'),
+        ("times of the last row only", "in times.values():", "in list(times.values())[-1:]:"),
+        ("old days stay", "{USAGE: first, LATENCY: first}", "{USAGE: first}"),
+        ("taken twice", "            own.take()\n", ""),
+        ("what was kept is added again", "taken=kept.numbers,", "taken=(0,) * len(NUMBERS),"),
+        ("goes on unnoticed", "owed=False,", "owed=True,"),
+        ("tenants are not read", "tenant=_read(str(tenant)),", "tenant=None,"),
+        ("days out of order", "sorted(rows, key=lambda row: row.key)", "rows[::-1]"),
     ),
     *_in(
         "accounts",

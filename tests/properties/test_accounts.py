@@ -20,6 +20,8 @@ from understudy.accounts import accounts
 from understudy.accounts.latency import LAST, LONGEST_US, Latencies, bounds_of, bucket_of
 from understudy.zones import IanaZone
 from understudy_actors.domain.result import Attempt, Usage
+from understudy_actors.keeper.batch import Batch
+from understudy_sim.disk import SimDisk
 
 NOON: Final = datetime(2026, 3, 8, 12, tzinfo=UTC).timestamp()
 """On the day on which New York's clocks go forward."""
@@ -290,7 +292,151 @@ def check_last_days(module: ModuleType) -> None:
     assert found.costs().since == "2026-03-08"
 
 
+class Store:
+    """A book in one process after another, over a disk that adds up."""
+
+    def __init__(self, module: ModuleType, **bounds: int) -> None:
+        self.module, self.bounds = module, bounds
+        self.disk = SimDisk()
+        self.stirred = 0
+        self.written: list[Call] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process: what was not written is lost."""
+        self.book = self.module.Book(IanaZone("UTC"), **self.bounds)
+        self.module.restore(self.book, self.disk.saved.sums)
+        self.source = self.module.UsageSource(self.book, self._stir)
+        self.counted: list[Call] = []
+
+    def _stir(self) -> None:
+        self.stirred += 1
+
+    def count(self, call: Call) -> None:
+        """Count a call, which must be told of to whoever writes."""
+        before = self.stirred
+        wall = call.ended
+        self.book.count(call.attempt, call.usage, call.user, call.tenant, wall, call.idle_s)
+        self.counted.append(call)
+        assert self.stirred > before or len(self.counted) > 1
+
+    def write(self) -> None:
+        """Write what was counted since the last time."""
+        changes = self.source.gather(0.0)
+        self.written += self.counted
+        assert (changes is None) <= (not self.counted)
+        self.counted = []
+        if changes is not None:
+            sums = tuple(changes.sums)
+            number = self.disk.saved.number + 1
+            self.disk.put(Batch(number, 0.0, sums=sums, before=changes.before))
+        self.source.kept()
+
+    def shown(self) -> Any:
+        """The accounts that a new process shows."""
+        self.restart()
+        return self.shown_now()
+
+    def shown_now(self) -> Any:
+        """The accounts that this one shows."""
+        return self.module.Accounts(self.book, lambda: NOON + 3 * 86_400, "UTC")
+
+
+ALIKE: Final = st.builds(
+    Call,
+    provider=st.just("p"),
+    model=st.sampled_from(["large", "small"]),
+    user=st.sampled_from(["ann", "bob", "cy"]),
+    tenant=st.none(),
+    ended=st.just(NOON),
+    elapsed_s=st.sampled_from([0.5, 2.0]),
+    ok=st.just(True),
+    micro_usd=st.integers(1, 9),
+    usage=st.none(),
+)
+"""Calls of few rows, so that each grows again and again."""
+STEPS: Final = st.lists(
+    CALLS | ALIKE | ALIKE | st.sampled_from(["write", "write", "restart"]), min_size=9, max_size=40
+)
+
+
+def check_keeping(module: ModuleType) -> None:
+    """Raise unless what was written is there after any restart, all of it, and once."""
+
+    @given(STEPS, st.sampled_from([1, 2, 100]))
+    def law(steps: list[Any], users: int) -> None:
+        store = Store(module, users_max=users)
+        for step in steps:
+            store.count(step) if isinstance(step, Call) else getattr(store, step)()
+        lost = store.shown() if users == 2 else None
+        assert lost is None or told(lost.costs()) == sums(store.written)
+        store.write()
+        live = store.shown_now()
+        times = {(r.day, r.provider, r.model): r.times.items() for r in live.book.rows()}
+        found = store.shown()
+        assert times == {(r.day, r.provider, r.model): r.times.items() for r in found.book.rows()}
+        assert told(found.costs()) == sums(store.written)
+        assert (found.costs(), found.usage(30)) == (live.costs(), live.usage(30))
+        assert found.top("users", 100) == live.top("users", 100)
+        assert store.book.counted().numbers() == (0,) * 11, "another process has counted it"
+        if users > 10:
+            alike = counted(module, store.written)
+            assert found.costs() == alike.costs()
+            assert found.top("users", 100) == alike.top("users", 100)
+            assert found.top("models", 100) == alike.top("models", 100)
+            assert found.usage(30) == alike.usage(30)
+        for day in {row.day for row in store.book.rows()}:
+            rows = list(store.book.rows(day, day))
+            named = {(r.user, r.tenant) for r in rows if not r.others} - {(None, None)}
+            assert len(named) <= users
+
+    law()
+
+
+def check_forgetting(module: ModuleType) -> None:
+    """Raise unless days that are not kept any more are deleted, and no others."""
+
+    @given(st.lists(st.integers(0, 6), max_size=12), st.integers(0, 11), st.integers(2, 4))
+    def law(days: list[int], restart_at: int, then: int) -> None:
+        store = Store(module, days_max=3)
+        for place, day in enumerate(days):
+            if place == restart_at:
+                newest = sorted({row.day for row in store.book.rows()})[-then:]
+                store.bounds = {"days_max": then}
+                store.restart()
+                assert [row.day for row in store.book.rows()] == newest
+            at = NOON + 86_400 * day
+            store.count(Call("p", "m", "ann", None, at, 1.0, True, 1, None))
+            store.write()
+            kept = {row.day for row in store.book.rows()}
+            assert {each.key[0] for each in store.disk.saved.sums} == kept
+            assert len(kept) <= (then if place >= restart_at else 3)
+            assert store.book.counted().attempts == place + 1 - (
+                restart_at if place >= restart_at else 0
+            )
+
+    law()
+
+
+def check_odd_names(module: ModuleType) -> None:
+    """Raise unless any name is kept in a form that every database takes."""
+    names = ["", "*", "=", None, "a\0b", "\udc80", "[red]x[/red]", "line\nbreak", "ann", "Ann "]
+    store = Store(module)
+    for number, name in enumerate(names):
+        store.count(Call("p", "m", name, name, NOON, 1.0, True, 1 << number, None))
+    store.write()
+    found = store.shown().top("users", 100)
+    assert {round(each.usd * 1e6) for each in found} == {1 << n for n in range(len(names))}
+    for each in found:
+        (each.user or "").encode()
+        assert "\0" not in (each.user or "")
+    assert {"", "*", "=", None, "[red]x[/red]", "line\nbreak"} <= {each.user for each in found}
+
+
 LAWS: Final = (
+    check_odd_names,
+    check_forgetting,
+    check_keeping,
     check_bounds,
     check_long_names,
     check_mean_price,

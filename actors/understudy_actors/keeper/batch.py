@@ -5,7 +5,8 @@ a batch that is written again, since nobody knows whether the first try took eff
 nothing the second time.
 
 States are absolute, the newest of each key: as many as there are keys, however long a store was
-out of reach. Entries of the journal are told of once each, in order, and numbered as well.
+out of reach. Sums are added to the row of their key, so that who adds need not know the whole.
+Entries of the journal are told of once each, in order, and numbered as well.
 """
 
 from __future__ import annotations
@@ -31,6 +32,20 @@ class Entry(Struct, frozen=True):
     body: Any
 
 
+class Addend(Struct, frozen=True, gc=False):
+    """Numbers that are added to those of one row.
+
+    Attributes:
+        table: Which table of sums.
+        key: Which row of it; one that is not there begins with zeros.
+        numbers: What is added, in the order of the table's columns.
+    """
+
+    table: str
+    key: tuple[int | str, ...]
+    numbers: tuple[int, ...]
+
+
 class Batch(Struct, frozen=True):
     """What is written at once.
 
@@ -39,12 +54,16 @@ class Batch(Struct, frozen=True):
         at: When it was put together, in seconds since the Unix epoch.
         states: The newest state of each key that changed: a struct, or None to forget the key.
         journal: What happened since the batch before it.
+        sums: What is added since the batch before it, each row once.
+        before: By table of sums: rows whose key begins with less than this are deleted first.
     """
 
     number: int
     at: float
     states: dict[str, Any] = {}
     journal: tuple[Entry, ...] = ()
+    sums: tuple[Addend, ...] = ()
+    before: dict[str, int] = {}
 
 
 class Saved(Struct, frozen=True):
@@ -55,9 +74,11 @@ class Saved(Struct, frozen=True):
         seq: Of the newest entry of the journal ever written; 0 if there was none.
         states: The state of each key, as MessagePack.
         written: When each of them was written, in seconds since the Unix epoch.
+        sums: Every row of every table of sums.
     """
 
     number: int = 0
     seq: int = 0
     states: dict[str, bytes] = {}
     written: dict[str, float] = {}
+    sums: tuple[Addend, ...] = ()

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from understudy_actors.keeper.batch import Batch, Entry
+from understudy_actors.keeper.batch import Addend, Batch, Entry
 
 JOURNAL_MAX: Final = 100_000
 """Entries that wait for a store that is out of reach; about 30 MB."""
@@ -31,10 +31,14 @@ class Changes:
     Attributes:
         states: By key; None forgets a key.
         journal: Time, kind and body of each entry, oldest first.
+        sums: What is added to rows of sums, each row once.
+        before: By table of sums: rows whose key begins with less than this are not wanted any more.
     """
 
     states: dict[str, Any] = attrs.Factory(dict)
     journal: list[tuple[float, str, Any]] = attrs.Factory(list)
+    sums: list[Addend] = attrs.Factory(list)
+    before: dict[str, int] = attrs.Factory(dict)
 
 
 class Unready(Exception):
@@ -92,6 +96,8 @@ class Outbox:
         if self.batch is not None:
             return self.batch
         states: dict[str, Any] = {}
+        sums: list[Addend] = []
+        before: dict[str, int] = {}
         self.whole = True
         for each in sources:
             try:
@@ -101,10 +107,12 @@ class Outbox:
             if changes is not None:
                 states.update(changes.states)
                 self._journal.extend(changes.journal)
+                sums += changes.sums
+                before |= changes.before
         while len(self._journal) > self.journal_max:
             self._journal.popleft()
             self.lost_entries += 1
-        if not states and not self._journal:
+        if not (states or self._journal or sums or before):
             self.kept_at = now
             return None
         entries = tuple(
@@ -115,7 +123,7 @@ class Outbox:
         self.seq += len(entries)
         self.number += 1
         self.gathered_at = now
-        self.batch = Batch(self.number, wall, states, entries)
+        self.batch = Batch(self.number, wall, states, entries, tuple(sums), before)
         return self.batch
 
     def kept(self, number: int) -> Batch | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias, get_args, overload
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args, overload
 
 from understudy.accounts.book import Book
+from understudy.accounts.keeping import UsageSource, restore
 from understudy.accounts.reports import (
     Costs,
     DayUsage,
@@ -17,28 +18,34 @@ from understudy.accounts.reports import (
     usage_of,
     whole,
 )
-from understudy.accounts.tally import total_of
 from understudy.config import Config
 from understudy.zones import IanaZone
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.money_events import AccountsClosed
+
+if TYPE_CHECKING:
+    from understudy.store.keeping import Keeping
 
 TopOf: TypeAlias = Literal["models", "users"]
 DAYS_SHOWN_MAX: Final = 3660
 TOP_MAX: Final = 100_000
 
 
-def book_of(config: Config) -> Book | None:
-    """The book that a configuration asks for; None if it asks for none."""
+def book_of(config: Config, keeping: Keeping | None = None) -> Book | None:
+    """The book that a configuration asks for, which goes on where an earlier process was."""
     own = config.accounts
     if not own.enabled:
         return None
-    return Book(IanaZone(config.time_zone), days_max=own.days, users_max=own.users)
+    book = Book(IanaZone(config.time_zone), days_max=own.days, users_max=own.users)
+    if keeping is not None:
+        restore(book, keeping.take_sums())
+        keeping.add(UsageSource(book, keeping.desk.stirred))
+    return book
 
 
 def closed(book: Book, at_s: float) -> AccountsClosed:
-    """What all of it comes to, as an engine's last word."""
-    total = total_of(book.rows())
+    """What all of it comes to that this process has counted, as an engine's last word."""
+    total = book.counted()
     return AccountsClosed(
         at_s=at_s,
         attempts=total.attempts,

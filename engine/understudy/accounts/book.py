@@ -8,13 +8,13 @@ is counted among the others, so that no money is lost, and those who are named a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 import attrs
 
 from understudy.accounts.latency import Latencies, bucket_of
-from understudy.accounts.tally import Row
+from understudy.accounts.tally import Row, Tally, total_of
 from understudy_actors.domain.result import Attempt, Usage
 from understudy_actors.ledger.windows import Zone, day_of
 
@@ -57,6 +57,11 @@ class Book:
         self._users_max = users_max
         self._days: dict[int, _Day] = {}
         self._day = _Day(0, math.inf, -math.inf)  # holds no time
+        self._stir: Callable[[], None] | None = None
+        self._owed: list[Row] = []
+        self._forgotten = False
+        self._gone = Tally()
+        self._restored = Tally()
 
     def count(
         self,
@@ -78,6 +83,8 @@ class Book:
         row = day.rows.get((attempt.provider, attempt.model, user, tenant))
         if row is None:
             row = self._open(day, attempt.provider, attempt.model, user, tenant)
+        if not row.owed:
+            self._owe(row)
         row.attempts += 1
         cost = attempt.cost_usd
         if cost is None:
@@ -113,6 +120,42 @@ class Book:
                 yield from self._days[number].rows.values()
                 yield from self._days[number].others.values()
 
+    def counted(self) -> Tally:
+        """All that was counted here since it was opened, whether or not it is still kept."""
+        total, before = total_of((*self.rows(), self._gone)), self._restored
+        own = (now - then for now, then in zip(total.numbers(), before.numbers(), strict=True))
+        return Tally(*own)
+
+    # What must outlive the process
+
+    def keep(self, stir: Callable[[], None]) -> None:
+        """From now on note what grows, to be taken; `stir` is called when there is something."""
+        self._stir = stir
+
+    def take(self) -> tuple[list[Row], int | None]:
+        """The rows that have grown since; and the first day that is kept, if one went."""
+        owed, self._owed = self._owed, []
+        first = min(self._days) if self._forgotten else None
+        self._forgotten = False
+        return owed, first
+
+    def restore(self, row: Row) -> None:
+        """Put in a row of an earlier process, in the order of days."""
+        self._restored.add(row)
+        day = self._days.get(row.day) or self._begin(row.day)
+        row.times = day.times.setdefault((row.provider, row.model), row.times)
+        if row.others:
+            day.others[row.provider, row.model] = row
+        else:
+            day.rows[row.provider, row.model, row.user, row.tenant] = row
+            day.people.add((row.user, row.tenant))
+
+    def _owe(self, row: Row) -> None:
+        row.owed = True
+        self._owed.append(row)
+        if self._stir is not None:
+            self._stir()
+
     def _turn_to(self, wall: float) -> _Day:
         """The day to count in. What began before all that is kept counts in the oldest of it."""
         number = day_of(wall, self._zone)
@@ -122,7 +165,10 @@ class Book:
 
     def _begin(self, number: int) -> _Day:
         if len(self._days) >= self._days_max:
-            del self._days[min(self._days)]
+            oldest = min(self._days)
+            self._gone.add(total_of(self.rows(oldest, oldest)))
+            self._forgotten = True
+            del self._days[oldest]
         start, end = self._zone.day_start(number), self._zone.day_start(number + 1)
         day = self._days[number] = _Day(number, start, end)
         return day
@@ -139,11 +185,22 @@ class Book:
             row = day.others.get(endpoint)
             if row is None:
                 row = day.others[endpoint] = Row(
-                    day=day.number, provider=provider, model=model, others=True, times=times
+                    day=day.number,
+                    provider=provider,
+                    model=model,
+                    others=True,
+                    times=times,
+                    owed=self._stir is None,  # then nobody ever takes it
                 )
             return row
         row = day.rows[provider, model, user, tenant] = Row(
-            day=day.number, provider=provider, model=model, user=user, tenant=tenant, times=times
+            day=day.number,
+            provider=provider,
+            model=model,
+            user=_plain(user),
+            tenant=_plain(tenant),
+            times=times,
+            owed=self._stir is None,
         )
         return row
 
@@ -155,3 +212,10 @@ class Book:
             return False
         day.people.add(person)
         return True
+
+
+def _plain(name: str | None) -> str | None:
+    """A name that every database takes: without halves of characters, and without zeros."""
+    if name is None or name.isprintable():
+        return name
+    return name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

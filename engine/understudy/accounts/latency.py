@@ -40,13 +40,14 @@ def bounds_of(bucket: int) -> tuple[int, int]:
 class Latencies:
     """Counts of times by bucket; some 7 kB, however many times are in it."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("_taken", "counts")
 
     def __init__(self, counts: Iterable[tuple[int, int]] = ()) -> None:
         """Begin with these counts by bucket."""
         self.counts = array("Q", bytes(8 * (LAST + 1)))
         for bucket, count in counts:
             self.counts[bucket] += count
+        self._taken: array[int] | None = None
 
     def add(self, micros: int) -> None:
         """Count a time."""
@@ -60,6 +61,15 @@ class Latencies:
     def items(self) -> list[tuple[int, int]]:
         """(bucket, count) of every bucket that is not empty."""
         return [(bucket, count) for bucket, count in enumerate(self.counts) if count]
+
+    def take(self) -> list[tuple[int, int]]:
+        """(bucket, count) of what was counted since this was called last."""
+        counts, before = self.counts, self._taken
+        self._taken = counts[:]
+        if before is None:
+            return self.items()
+        pairs = enumerate(zip(counts, before, strict=True))
+        return [(bucket, now - then) for bucket, (now, then) in pairs if now != then]
 
     @property
     def total(self) -> int:

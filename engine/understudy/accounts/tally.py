@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import sub
 from typing import Final
 
 import attrs
@@ -23,6 +24,7 @@ NUMBERS: Final = (
     "elapsed_us",
 )
 """What adds up, in the order in which it is stored."""
+ZEROS: Final = (0,) * len(NUMBERS)
 
 
 @attrs.define(slots=True, eq=False)
@@ -86,6 +88,8 @@ class Row(Tally):
         user, tenant: For whom; None where the request named nobody.
         others: It stands for everybody who came when a day had its most users.
         times: How long the day's answers of this model took; shared by all of its rows.
+        owed: It has grown since it was taken, and is noted as such.
+        taken: The numbers that were taken.
     """
 
     day: int = 0
@@ -95,3 +99,10 @@ class Row(Tally):
     tenant: str | None = None
     others: bool = False
     times: Latencies = attrs.Factory(Latencies)
+    owed: bool = True
+    taken: tuple[int, ...] = ZEROS
+
+    def take(self) -> tuple[int, ...]:
+        """The numbers by which it has grown since this was called last."""
+        before, self.taken, self.owed = self.taken, self.numbers(), False
+        return tuple(map(sub, self.taken, before))

@@ -22,6 +22,7 @@ from understudy.store.address import shown
 from understudy.store.lock import FileLock
 from understudy.store.migrations import migrate
 from understudy.store.schema import HEAD, JOURNAL, STATE
+from understudy.store.sums import add_up, forget, read
 from understudy_actors.domain.errors import StoreFailed
 from understudy_actors.keeper.batch import Batch, Saved
 
@@ -63,6 +64,7 @@ class Database:
                 migrate(connection, wall)
                 number, seq = connection.execute(select(HEAD.c.batch, HEAD.c.seq)).one()
                 found = connection.execute(select(STATE)).all()
+                sums = read(connection)
         except SQLAlchemyError as error:
             self.close()
             raise self._failed("opened", error) from None
@@ -70,7 +72,7 @@ class Database:
             self.close()
             raise
         states = {key: value for key, _, value in found}
-        return Saved(number, seq, states, {key: at for key, at, _ in found})
+        return Saved(number, seq, states, {key: at for key, at, _ in found}, sums)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch in one transaction."""
@@ -130,6 +132,8 @@ class Database:
                 for each in batch.journal
             ]
             connection.execute(insert(JOURNAL), rows)
+        forget(connection, batch.before)
+        add_up(connection, batch.sums)
         if batch.at >= self._sweep_at:
             connection.execute(delete(JOURNAL).where(JOURNAL.c.at < batch.at - self._retention_s))
             self._sweep_at = batch.at + SWEEP_EVERY_S

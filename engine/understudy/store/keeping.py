@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 import msgspec
+from msgspec.structs import replace
 
 from understudy.config import Config, StoreConfig
 from understudy.store.port import Store
@@ -14,8 +15,8 @@ from understudy.store.writer import Writer
 from understudy_actors.domain.errors import StoreFailed
 from understudy_actors.domain.store_events import StoreOpened
 from understudy_actors.keeper.actor import Desk, Keeper
-from understudy_actors.keeper.batch import Saved
-from understudy_actors.keeper.outbox import Changes, Outbox, Unready
+from understudy_actors.keeper.batch import Addend, Saved
+from understudy_actors.keeper.outbox import Changes, Outbox, Source, Unready
 from understudy_actors.ledger import books
 from understudy_actors.ledger.actor import BooksKept, GatherBooks
 from understudy_actors.ledger.books import AccountBooks
@@ -124,14 +125,23 @@ class Keeping:
         self._memory = Memory(self.desk, clock)
         self.money = Money(self.desk)
         self._stale = Stale([])
-        sources = (self.money, self._memory, self._stale)
+        self._sources: list[Source] = [self.money, self._memory, self._stale]
         outbox = self.outbox = Outbox(saved.number, saved.seq)
 
         def start(begin: Start) -> Keeper:
-            return Keeper(begin.context, outbox, sources, self.desk)
+            return Keeper(begin.context, outbox, self._sources, self.desk)
 
         self.keeper = supervisor.spawn(ChildSpec("keeper", start, max_restarts=5, period_s=30.0))
         self.writer = Writer(store, self.keeper, self.desk, clock, interval_s=config.interval_s)
+
+    def add(self, source: Source) -> None:
+        """Keep what somebody else owns, from the next batch on."""
+        self._sources.append(source)
+
+    def take_sums(self) -> tuple[Addend, ...]:
+        """Every row of sums that was kept; asked for once, since they may be many."""
+        sums, self.saved = self.saved.sums, replace(self.saved, sums=())
+        return sums
 
     def tell_opened(self, trace: Trace) -> None:
         """Tell what was taken over."""

@@ -68,9 +68,47 @@ def _journal(connection: Connection) -> None:
     tables.create_all(connection)
 
 
+def _usage(connection: Connection) -> None:
+    tables = MetaData()
+    numbers = (
+        "attempts",
+        "successes",
+        "unknown",
+        "micro_usd",
+        "input_tokens",
+        "output_tokens",
+        "cached_tokens",
+        "reasoning_tokens",
+        "priced_tokens",
+        "estimated_tokens",
+        "elapsed_us",
+    )
+    Table(
+        "understudy_usage",
+        tables,
+        Column("day", Integer, primary_key=True, autoincrement=False),
+        Column("provider", String(200), primary_key=True),
+        Column("model", String(200), primary_key=True),
+        Column("who", String(600), primary_key=True),
+        Column("tenant", String(600), primary_key=True),
+        *(Column(name, BigInteger, nullable=False) for name in numbers),
+    )
+    Table(
+        "understudy_latency",
+        tables,
+        Column("day", Integer, primary_key=True, autoincrement=False),
+        Column("provider", String(200), primary_key=True),
+        Column("model", String(200), primary_key=True),
+        Column("bucket", Integer, primary_key=True, autoincrement=False),
+        Column("answers", BigInteger, nullable=False),
+    )
+    tables.create_all(connection)
+
+
 MIGRATIONS: Final = (
     Migration(1, "the newest state of everything, and the number of the newest batch", _states),
     Migration(2, "the journal of what was charged", _journal),
+    Migration(3, "accounts of use by day, provider, model and user", _usage),
 )
 VERSION: Final = len(MIGRATIONS)
 """The version of the tables that this code reads and writes."""

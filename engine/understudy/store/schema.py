@@ -16,6 +16,8 @@ from sqlalchemy import (
     Text,
 )
 
+from understudy.accounts.tally import NUMBERS
+
 TABLES: Final = MetaData()
 
 HEAD: Final = Table(
@@ -45,3 +47,31 @@ JOURNAL: Final = Table(
     Column("body", Text, nullable=False),
 )
 """What happened, an entry a row, the body as JSON; rows beyond the retention are deleted."""
+
+USAGE: Final = Table(
+    "understudy_usage",
+    TABLES,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("provider", String(200), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("who", String(600), primary_key=True),
+    Column("tenant", String(600), primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in NUMBERS),
+)
+"""What attempts came to. `day` counts from 1970-01-01 in the configured time zone; of `who` and
+`tenant`, `=ann` is the name ann, an empty text nobody, and `*` everybody whom a full day left out.
+"""
+
+LATENCY: Final = Table(
+    "understudy_latency",
+    TABLES,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("provider", String(200), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("answers", BigInteger, nullable=False),
+)
+"""How many answers took how long; see `understudy.accounts.latency` for what a bucket holds."""
+
+SUMS: Final = {"usage": USAGE, "latency": LATENCY}
+"""The tables whose rows are added to: the columns of the key, then numbers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from understudy_actors.domain.events import AttemptAdmitted, AttemptEnded
 from understudy_actors.domain.money_events import AccountsClosed, MoneyCharged, MoneyReserved
+from understudy_actors.domain.store_events import StoreOpened
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.violation import Violation, Watch, Witness
 
@@ -28,6 +29,7 @@ class Sums(Watch):
             MoneyReserved: self._on_reserved,
             MoneyCharged: self._on_charged,
             AccountsClosed: self._on_closed,
+            StoreOpened: self._on_opened,
         }
 
     def _on_reserved(self, seq: int, event: MoneyReserved) -> None:  # noqa: ARG002
@@ -71,6 +73,10 @@ class Sums(Watch):
             return None
         said = f"attempt {attempt} cost {cost} micro-USD, and {paid[1]} were charged"
         return self.broken("charge", said, *sorted((ended[0], paid[0]), key=lambda each: each[0]))
+
+    def _on_opened(self, seq: int, event: StoreOpened) -> None:  # noqa: ARG002
+        """Another process: what the one before it has counted, it has counted for itself."""
+        self._attempts = self._successes = self._unknown = self._micro_usd = 0
 
     def _on_closed(self, seq: int, event: AccountsClosed) -> Violation | None:
         kept = event.attempts, event.successes, event.unknown, event.micro_usd
