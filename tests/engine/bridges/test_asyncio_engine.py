@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.engine.bridges.house import HI, house, on_asyncio
 from tests.engine.house import QUIET, ordered
@@ -177,6 +178,22 @@ async def test_a_function_may_use_whatever_asyncio_offers() -> None:
 
 
 @on_asyncio
+async def test_a_function_is_called_as_on_trio() -> None:
+    class Answers:
+        async def __call__(self, request: Request, model: str) -> str:
+            await asyncio.sleep(0)
+            return f"{model} says yes"
+
+    def sync(request: Request) -> str:
+        return "sync"
+
+    async with house(ordered("a", "b"), a=Answers(), b=sync) as (engine, _):
+        assert (await engine.route(HI)).text == "function says yes"
+        engine.hold("a")
+        assert (await engine.route(HI)).text == "sync"
+
+
+@on_asyncio
 async def test_a_request_within_a_provider_goes_through_the_same_engine() -> None:
     async with house(ordered("outer", "inner"), outer=quick, inner=quick) as (engine, books):
 
@@ -235,6 +252,20 @@ async def test_after_the_block_there_is_nobody_to_ask() -> None:
             pass
     with pytest.raises(ShuttingDown):
         await engine.check()
+
+
+@pytest.mark.parametrize("factory", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_notebook_opens_in_one_cell_and_closes_in_another(factory: Any) -> None:
+    opener = AsyncioEngine.open(QUIET, functions={"a": quick}, environ={})
+    with asyncio.Runner(loop_factory=factory, debug=True) as runner:  # one task a cell
+        engine = runner.run(opener.__aenter__())
+        for _ in range(2):
+            assert runner.run(engine.route(HI)).text == "yes"
+        runner.run(asyncio.sleep(0.02))
+        assert runner.run(engine.check()).running == 0
+        runner.run(opener.__aexit__(None, None, None))
+        with pytest.raises(ShuttingDown):
+            runner.run(engine.route(HI))
 
 
 def test_importing_the_bridges_costs_nothing() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.engine.bridges.house import HI, house, mock_provider, on_asyncio
 from understudy import Request, ShuttingDown, StreamBroken, TextDelta
 from understudy.bridges.asyncio_streams import AsyncioStream
+from understudy_actors.domain.events import AttemptEnded, Event
 from understudy_sim.mock import Behaviour, MockSettings
 
 WORDS = "the quick brown fox jumps over the lazy dog, and goes on like this."
@@ -133,6 +134,29 @@ async def test_an_opened_stream_whose_caller_is_gone_is_let_go_of(quick: str) ->
                 await task
             assert engine.status().running == 0
         books.balance()
+
+
+@on_asyncio
+async def test_a_stream_that_opens_as_its_caller_is_cancelled_is_let_go_of() -> None:
+    async def answers(request: Request) -> str:
+        await asyncio.sleep(0)
+        return "yes"
+
+    async with house(a=answers) as (engine, books):
+
+        async def opens() -> None:
+            async with engine.stream(HI):
+                raise AssertionError("it was cancelled before")
+
+        def listener(_seq: int, event: Event) -> None:
+            if isinstance(event, AttemptEnded):  # in the very step in which it begins
+                task.cancel()
+
+        engine.listen(listener)
+        task = asyncio.create_task(opens())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert books.outcomes() == {"cancelled": 1}
 
 
 @on_asyncio

@@ -1,0 +1,150 @@
+"""What it costs to come from asyncio: `python -m benchmarks.bridges [--quick] [--json]`.
+
+The same engine, with an instant function for a provider, asked three ways: by trio tasks
+(`engine.route`), by asyncio tasks through the bridge, and by asyncio tasks while trio waits in a
+thread, as its guest mode does by itself. A hop is a trio coroutine that does nothing, crossed to
+and back. The baseline is a bare asyncio coroutine that lets the loop come round once, as whatever
+waits at all must. CPU time of this process, all its threads, median of several rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import trio
+import uvloop
+
+from benchmarks.overhead import Once, configuration, crowd as trio_crowd, instant
+from benchmarks.report import Record, record, report
+from understudy import ChatOutput, Request, open_engine
+from understudy.bridges.asyncio_engine import AsyncioEngine, open_asyncio_engine
+from understudy.bridges.pump import Pump, Tick
+
+ANSWER = ChatOutput("ok")
+QUESTION = Request.chat("hi")
+IN_FLIGHT = (1, 100, 1000)
+Loop = Callable[[], asyncio.AbstractEventLoop]
+
+
+class Threaded(Pump):
+    """trio waits by itself."""
+
+    def _open(self, tick: Tick) -> None:  # noqa: ARG002
+        self.clock.threaded = True
+
+
+class open_threaded_engine(open_asyncio_engine):
+    """The bridge without its pump."""
+
+    _pump: type[Pump] = Threaded
+
+
+def provider(request: Request) -> ChatOutput:  # noqa: ARG001
+    """An instant provider; sync, so that no asyncio task is needed for it."""
+    return ANSWER
+
+
+async def bare() -> None:
+    """What every waiting coroutine costs."""
+    await asyncio.sleep(0)
+
+
+async def nothing() -> None:
+    """The other end of a hop."""
+
+
+async def crowd(callers: int, each: int, once: Once) -> float:
+    """CPU microseconds for one call, when `callers` tasks make `each` calls one after another."""
+
+    async def caller() -> None:
+        for _ in range(each):
+            await once()
+
+    gc.collect()
+    started = time.process_time()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return (time.process_time() - started) / (callers * each) * 1e6
+
+
+async def across(
+    opener: type[open_asyncio_engine], name: str, calls: int, rounds: int
+) -> list[Record]:
+    """A hop and a routed call through the bridge."""
+    records: list[Record] = []
+    config = configuration(2, provider)
+    async with opener(config, environ={}) as engine:
+        engine.listen(lambda _seq, _event: None, fine=False)
+
+        async def hop() -> None:
+            await engine._guest.run(nothing)
+
+        async def routed() -> None:
+            await engine.route(QUESTION)
+
+        for callers in IN_FLIGHT:
+            each = max(1, calls // callers)
+            base = await median(callers, each, bare, rounds)
+            for what, once in (("hop", hop), ("routed", routed)):
+                cost = await median(callers, each, once, rounds)
+                case = f"{name}, {callers} in flight: {what}"
+                records.append(record(case, cost, "us", baseline=base))
+    return records
+
+
+async def median(callers: int, each: int, once: Once, rounds: int) -> float:
+    """The median of several rounds, after a shorter one to warm up."""
+    await crowd(callers, max(1, each // 10), once)
+    return statistics.median([await crowd(callers, each, once) for _ in range(rounds)])
+
+
+async def on_trio(calls: int, rounds: int) -> list[Record]:
+    """The routed call without any bridge."""
+    records: list[Record] = []
+    async with open_engine(configuration(2, instant), environ={}) as engine:
+        engine.listen(lambda _seq, _event: None, fine=False)
+
+        async def routed() -> None:
+            await engine.route(QUESTION)
+
+        for callers in IN_FLIGHT:
+            each = max(1, calls // callers)
+            await trio_crowd(callers, max(1, each // 10), routed)
+            costs = [await trio_crowd(callers, each, routed) for _ in range(rounds)]
+            case = f"trio, {callers} in flight: routed"
+            records.append(record(case, statistics.median(costs), "us"))
+    return records
+
+
+def main(quick: bool) -> list[Record]:
+    """Everything."""
+    calls, rounds = (1_000, 3) if quick else (5_000, 5)
+    records = trio.run(on_trio, calls, rounds)
+    cases: list[tuple[str, type[open_asyncio_engine], Loop]] = [
+        ("asyncio", AsyncioEngine.open, asyncio.new_event_loop),
+        ("uvloop", AsyncioEngine.open, uvloop.new_event_loop),
+        ("asyncio, trio in a thread", open_threaded_engine, asyncio.new_event_loop),
+    ]
+    for name, opener, factory in cases:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            records += runner.run(across(opener, name, calls, rounds))
+    return records
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    found: Any = main(options.quick)
+    report(
+        "bridges",
+        found,
+        as_json=options.json,
+        note="value: CPU us a call, all of it; baseline: a bare asyncio coroutine that yields once",
+    )

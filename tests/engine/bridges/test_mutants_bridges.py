@@ -1,0 +1,264 @@
+"""Faults planted in the bridge to asyncio; each is noticed by the test named beside it.
+
+A fault may well make a test wait for ever, on a loop that nobody can stop any more. So each runs in
+a thread of its own, and whoever is not back in time has noticed.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from tests.engine.bridges import (
+    test_asyncio_cancellation as cancellation,
+    test_asyncio_engine as engine,
+    test_asyncio_shutdown as shutdown,
+    test_asyncio_streams as streams,
+    test_pump as pump,
+)
+from tests.support.mutants import Mutant
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of what a fault leaves behind
+
+WAIT_S: Final = 12.0
+SEAMS: Final[dict[str, tuple[str, ...]]] = {
+    "crossing": ("guest:Call", "functions:in_host"),
+    "workers": ("guest:Workers",),
+    "pump": ("pump:Pump", "asyncio_engine:open_asyncio_engine._pump=Pump"),
+    "guest": ("asyncio_engine:Guest",),
+    "asyncio_streams": ("asyncio_engine:AsyncioStream",),
+    "functions": ("asyncio_engine:Functions", "asyncio_engine:awaited_in_host"),
+}
+"""Where what is in each module is called from."""
+
+Test = Callable[..., None]
+
+
+def _cancelling(world: str) -> Test:
+    return functools.partial(cancellation.test_cancelling_at_any_moment_leaves_nothing, world)
+
+
+FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
+    (
+        "crossing",
+        "a call that is over cancels the next one of its task",
+        "elif not self._done:",
+        "else:",
+        pump.test_whoever_is_cancelled_as_its_call_ends_harms_no_later_call,
+    ),
+    (
+        "crossing",
+        "whoever is cancelled does not wait for the end",
+        "            while not self._done:\n",
+        "            while False:\n",
+        _cancelling("a function that cleans up"),
+    ),
+    (
+        "crossing",
+        "a second cancellation ends that wait",
+        "                    continue  # it has been told already",
+        "                    break",
+        cancellation.test_whoever_is_cancelled_twice_still_waits_for_the_end,
+    ),
+    (
+        "crossing",
+        "a cancellation does not cross",
+        "            self._scope.cancel()\n",
+        "",
+        cancellation.test_a_timeout_is_a_timeout_and_cancels_no_more_than_its_block,
+    ),
+    (
+        "crossing",
+        "context variables do not come back",
+        "                    variable.set(value)\n",
+        "                    pass\n",
+        engine.test_context_variables_cross_both_ways,
+    ),
+    (
+        "crossing",
+        "a function of asyncios has the wrong context variables",
+        "context=current.context)",
+        "context=contextvars.Context())",
+        engine.test_context_variables_cross_both_ways,
+    ),
+    (
+        "crossing",
+        "a function of asyncios goes on when its deadline has passed",
+        "        task.cancel()\n",
+        "",
+        cancellation.test_a_request_has_its_deadline,
+    ),
+    (
+        "crossing",
+        "trio goes on before asyncios task has ended",
+        "        return trio.lowlevel.Abort.FAILED\n",
+        "        return trio.lowlevel.Abort.SUCCEEDED\n",
+        _cancelling("a function that cleans up"),
+    ),
+    (
+        "crossing",
+        "a lost task is taken for its callers cancellation",
+        "    if isinstance(error, Exception):\n        raise error\n",
+        "    if isinstance(error, BaseException):\n        raise error\n",
+        cancellation.test_somebody_who_cancels_a_providers_task_fails_its_attempt,
+    ),
+    (
+        "workers",
+        "calls begin in any order",
+        "        if not self._entering:\n",
+        "        if self._door:\n",
+        functools.partial(
+            cancellation.test_callers_begin_in_the_order_in_which_they_came, mode="threaded"
+        ),
+    ),
+    (
+        "workers",
+        "an idle task keeps its last callers context",
+        "                task.context = nobodys\n",
+        "",
+        pump.test_nothing_of_a_callers_is_kept_when_its_call_is_over,
+    ),
+    (
+        "workers",
+        "an idle task keeps its last call",
+        "                call = None  # whoever",
+        "                pass  # whoever",
+        pump.test_nothing_of_a_callers_is_kept_when_its_call_is_over,
+    ),
+    (
+        "workers",
+        "a cancelled task takes another call",
+        "if scope.cancel_called or self._nursery is None",
+        "if self._nursery is None",
+        pump.test_whoever_ends_well_although_it_was_cancelled_harms_no_later_call,
+    ),
+    (
+        "pump",
+        "trio is not told that it waits",
+        "        self._state.runner.guest_tick_scheduled = False\n",
+        "",
+        pump.test_events_set_by_the_host_and_by_other_threads_wake_it,
+    ),
+    (
+        "pump",
+        "trio is parked although something has arrived",
+        "if self.clock.until is not None and not self._state.unrolled_run_next_send.value:",
+        "if self.clock.until is not None:",
+        pump.test_threads_of_trios_own_and_sockets_report_back,
+    ),
+    (
+        "pump",
+        "an earlier deadline does not bring the timer forward",
+        "if until >= self._due_at:",
+        "if self._due_at < math.inf:",
+        pump.test_an_earlier_deadline_comes_first,
+    ),
+    (
+        "pump",
+        "a timer that fired is taken for one that is set",
+        "self._timer, self._due_at = None, math.inf",
+        "self._timer = None",
+        pump.test_sleeps_last_as_long_as_they_should_and_no_longer,
+    ),
+    (
+        "pump",
+        "a busy guest keeps its host",
+        "for _ in range(TICKS_MAX):",
+        "for _ in range(TICKS_MAX * 50):",
+        pump.test_a_busy_guest_lets_its_host_have_its_turn,
+    ),
+    (
+        "pump",
+        "its file stays open",
+        "            os.close(self._file)\n",
+        "",
+        shutdown.test_many_engines_one_after_the_other_leave_no_file_open,
+    ),
+    (
+        "guest",
+        "nobody hears of a crash",
+        "            self._interrupted = self._owner.cancel()",
+        "            self._interrupted = False",
+        shutdown.test_an_engine_that_crashes_ends_the_block_with_its_error,
+    ),
+    (
+        "guest",
+        "the task that held a crashed engine stays cancelled",
+        "            self._owner.uncancel()\n",
+        "            pass\n",
+        shutdown.test_an_engine_that_crashes_ends_the_block_with_its_error,
+    ),
+    (
+        "guest",
+        "an error in the block waits for what is under way",
+        "            else:\n                self._block.cancel()\n",
+        "            else:\n                self._goodbye.set()\n",
+        shutdown.test_an_error_in_the_block_ends_it_at_once_and_comes_out,
+    ),
+    (
+        "guest",
+        "another loop may call",
+        "        if asyncio.get_running_loop() is not self._loop:\n",
+        "        if False:\n",
+        engine.test_an_engine_is_used_from_the_loop_that_it_was_opened_on,
+    ),
+    (
+        "asyncio_streams",
+        "a stream that opened for nobody stays open",
+        "                await self._let_go()  # it may",
+        "                pass  # it may",
+        streams.test_a_stream_that_opens_as_its_caller_is_cancelled_is_let_go_of,
+    ),
+    (
+        "functions",
+        "functions of asyncios are awaited by trio",
+        "return in_host(guest.pump, answer) if inspect.isawaitable(answer) else answer",
+        "return answer",
+        engine.test_a_request_fails_over_and_is_answered,
+    ),
+]
+
+
+def _noticed(test: Test) -> bool:
+    ended: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            test(**({} if "mode" in getattr(test, "keywords", {}) else {"mode": "asyncio"}))
+        except BaseException as error:
+            ended.append(error)
+        else:
+            ended.append(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(WAIT_S)
+    return ended != [None]
+
+
+def _replace(monkeypatch: pytest.MonkeyPatch, seam: str, faulty: Any) -> None:
+    module, path = seam.split(":")
+    path, _, source = path.partition("=")
+    *outer, name = path.split(".")
+    owner: Any = importlib.import_module(f"understudy.bridges.{module}")
+    for each in outer:
+        owner = getattr(owner, each)
+    monkeypatch.setattr(owner, name, getattr(faulty, source or name))
+
+
+@pytest.mark.parametrize(
+    ("module", "fault", "old", "new", "test"), FAULTS, ids=[each[1] for each in FAULTS]
+)
+def test_a_planted_fault_is_noticed(
+    module: str, fault: str, old: str, new: str, test: Test, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not _noticed(test), "the test fails without any fault"
+    faulty = Mutant(fault, f"understudy.bridges.{module}", old, new).plant()
+    for seam in SEAMS[module]:
+        _replace(monkeypatch, seam, faulty)
+    assert _noticed(test), "nothing was noticed"
