@@ -109,6 +109,7 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
         "the last in line goes first",
         "low priorities come first",
         "waiting never lifts",
+        "what a tenant got is not counted",
         "whoever leaves the queue is not told of",
     ),
     "shares are not what was configured": ("weights are ignored",),

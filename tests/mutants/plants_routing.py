@@ -97,6 +97,11 @@ DISPATCH: Final = (
         ("the last in line goes first", "now - self.above_since >= rule.window_s", "True"),
         ("low priorities come first", "sorted(self._bands, reverse=True)", "sorted(self._bands)"),
         ("waiting never lifts", "while lifts and lifts[0][0] <= now:", "while False:"),
+        (
+            "what a tenant got is not counted",
+            "                        band.charge(line, waiter.tokens)",
+            "                        pass",
+        ),
     ),
     *_in(
         _SHARES,

@@ -21,6 +21,7 @@ from understudy_sim.check.completeness import Failover, NothingLeft, WakeUps
 from understudy_sim.check.counting import Counting, FailuresOnly
 from understudy_sim.check.decisions import DomainBlame, Motives, TimeLeft
 from understudy_sim.check.delays import Pauses, StatedDelays
+from understudy_sim.check.fairness import FairShares
 from understudy_sim.check.hedging import HedgeBudgets, Hedges
 from understudy_sim.check.ladders import Ladders
 from understudy_sim.check.limits import SlotLimits
@@ -102,6 +103,7 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Shared,
     Answers,
     Bulkheads,
+    FairShares,
     Sums,
 )
 """Every monitor, in the order in which their violations of one event are reported."""

@@ -10,6 +10,7 @@ from tests.sim.check.cases_of_bulkheads import CASES as BULKHEADS
 from tests.sim.check.cases_of_caching import CASES as CACHING
 from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
+from tests.sim.check.cases_of_fairness import CASES as FAIRNESS, UNSAID
 from tests.sim.check.cases_of_limits import CASES as LIMITS
 from tests.sim.check.cases_of_money import CASES as MONEY
 from tests.sim.check.cases_of_sharing import CASES as SHARING
@@ -123,6 +124,7 @@ def preferring(t: Tape, count: int, refused: str | None = None) -> Tape:
 
 CASES = [
     *BULKHEADS,
+    *FAIRNESS,
     *FOLLOWING,
     *WAITING,
     *STREAMS,
@@ -1004,6 +1006,13 @@ def test_a_trace_that_keeps_the_law_is_not(case: Case) -> None:
     tape = Tape()
     case.good(tape)
     assert breaks(case.monitor, tape, case.rules or RULES) == []
+
+
+def test_where_there_are_bulkheads_nothing_is_said_of_fair_shares() -> None:
+    for case in FAIRNESS:
+        tape = Tape()
+        case.bad(tape)
+        assert breaks(case.monitor, tape, UNSAID) == []
 
 
 def test_every_monitor_has_a_case() -> None:

@@ -149,6 +149,27 @@ MUTANTS = [
     planted("sure of everything", "bulkheads", "if not sure or self", "if self"),
     planted("a cut is nothing", "bulkheads", "self._limits.on_limit(seq, event)", "pass"),
     planted("anybody may starve", "completeness", '"slot" and not self', '"slot" and self'),
+    planted("far ahead", "fairness", "side.most - side.least > bound", "False and bound"),
+    planted(
+        "weights are one", "fairness", "/ self.rules.waiting.shares.get(event.tenant, 1.0)", ""
+    ),
+    planted("only who is ahead now", "fairness", "side.least, side.most =", "_, _ ="),
+    planted(
+        "who was away has a claim",
+        "fairness",
+        "            self._forget(name)\n\n    def _forget",
+        "\n    def _forget",
+    ),
+    planted("risen or not", "fairness", "self.risen |= self.waiting.keys()", "pass"),
+    planted("late or not", "fairness", "None if late else", ""),
+    planted("different ones are alike", "fairness", " or len(self.kinds) > 1:", ":"),
+    planted("everybody is alike", "fairness", "(now, ageing_s) != kind:", "(now, 1e9) is None:"),
+    planted(
+        "who left was not called",
+        "fairness",
+        "                self._forget(name)\n                self._gone",
+        "                self._gone",
+    ),
     planted("any motive", "decisions", "ended[1].error == event.why:", "True:"),
     planted("content is final never", "decisions", "_FINAL | {_CONTENT}", "_FINAL"),
     planted("half is all", "decisions", "_SHARE: Final = 0.5", "_SHARE: Final = 1.0"),

@@ -15,7 +15,11 @@ from understudy_sim.world import run
 
 RACE, OUTAGE, RUSH, CROWD = "error-first-race", "hedged-outage", "rush", "popular-question"
 LATE, TIGHT = "stragglers", "error-first-race, few copies"
-SHARES = "rush, shares"
+SHARES, WEIGHTS = "rush, shares", "rush, weights"
+FAIRNESS = (
+    "understudy_actors.dispatcher.fairness",
+    "understudy_actors.dispatcher.order:FairShares",
+)
 HEDGING = ("understudy.routing.hedging", "understudy.routing.loop:hedged")
 BUDGET = ("understudy_actors.dispatcher.hedge", "understudy_actors.dispatcher.actor:HedgeBudget")
 TARGETS = ("understudy_actors.dispatcher.hedge", "understudy_actors.dispatcher.actor:targets")
@@ -57,6 +61,10 @@ FAULTS = [
      "max(waiter.lifted_at, served_at) + self.rule.ageing_s", "waiter.since + 0.5"),
     ("L6", RUSH, FULL, "come again at once",
      "hint_s = HINT_S if pace is None else min(HINT_MAX_S, 1.0 / pace)", "hint_s = 0.0"),
+    ("S42", RUSH, ORDER, "nobody is charged",
+     "                        band.charge(line, waiter.tokens)", "                        pass"),
+    ("S42", WEIGHTS, FAIRNESS, "weights do not matter",
+     "tokens / self.weights.get(tenant, 1.0)", "tokens"),
     ("S41", SHARES, FULL_SHARE, "shares do not bind",
      ">= each.most(limit) for each", "> 1000 for each"),
     ("S41", SHARES, ENDPOINT, "shares only grow",
@@ -87,6 +95,9 @@ def short(name: str) -> Scenario:
         engine["hedge"] = {"burst": 20, "concurrent": 3, "samples": 10}
     elif name == RUSH:
         engine["queue_capacity"] = 60
+    elif name == WEIGHTS:
+        engine["waiting"] = {"shares": {"modest": 4.0}}
+        document["clients"][2]["arrivals"] = {"kind": "poisson", "rate": 16}
     elif name == SHARES:
         engine["max_share"] = {"tenants": {"*": 0.5, "greedy": 0.25}, "priorities": {"0": 0.75}}
     elif name == CROWD:
@@ -100,7 +111,7 @@ def found(name: str) -> set[str]:
     return {each.monitor for each in run(short(name), monitors=ALL).violations}
 
 
-@pytest.mark.parametrize("name", [RACE, OUTAGE, RUSH, SHARES, CROWD, LATE, TIGHT])
+@pytest.mark.parametrize("name", [RACE, OUTAGE, RUSH, SHARES, WEIGHTS, CROWD, LATE, TIGHT])
 def test_nothing_is_found_where_nothing_is_planted(name: str) -> None:
     assert found(name) == set()
 
