@@ -30,10 +30,10 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
 from understudy_actors.domain.money_events import BudgetAlert, MoneyCharged, MoneyReserved
-from understudy_actors.domain.stream_events import StreamRescue, StreamSkipped
+from understudy_actors.domain.stream_events import AttemptCommitted, StreamRescue, StreamSkipped
 from understudy_actors.domain.waiting_events import Unqueued
 from understudy_sim.check import ALL
-from understudy_sim.headline import Headline, availability, headline
+from understudy_sim.headline import Headline, availability, headline, quantile
 from understudy_sim.run import RequestRecord, Run
 from understudy_sim.scenario import Scenario, load, names, parse
 from understudy_sim.world import run
@@ -294,6 +294,29 @@ def hedged_outage(ran: Run, told: Headline) -> None:
     assert told.attempts_per_request < 1.1
 
 
+def first_tokens_s(ran: Run) -> list[float]:
+    """How long the readers of the four minutes waited for their first token, in order."""
+    begun: dict[str, float] = {}
+    for event in of(ran, AttemptCommitted):
+        begun.setdefault(event.request, event.at_s)
+    readers = between(ran, 60, 300)
+    return sorted(begun[each.id] - each.arrived_at for each in readers if each.id in begun)
+
+
+def late_first_token(ran: Run, told: Headline) -> None:
+    document: dict[str, Any] = msgspec.to_builtins(ran.scenario)
+    document["engine"]["stream"] = {"hedge": False}
+    bare = run(parse(document), monitors=ALL)
+    assert not bare.violations
+    with_s, without_s = first_tokens_s(ran), first_tokens_s(bare)
+    assert told.availability == headline(bare).availability == 1.0
+    assert (quantile(with_s, 0.99) or 99) < 3.5, "a copy after two seconds, and it begins at once"
+    assert (quantile(without_s, 0.99) or 0) > 10, "given up at the shortest learned limit"
+    assert abs((quantile(with_s, 0.5) or 0) - (quantile(without_s, 0.5) or 0)) < 0.05
+    assert 20 < len(of(ran, HedgeLaunched)) < 5 + 0.05 * len(ran.requests)
+    assert not of(bare, HedgeLaunched)
+
+
 def popular_question(ran: Run, told: Headline) -> None:
     joined = of(ran, RequestJoined)
     calls = {event.shared for event in joined}
@@ -394,6 +417,7 @@ CLAIMS: dict[str, Callable[[Run, Headline], None]] = {
     "key-revoked": key_revoked,
     "lying-headers": lying_headers,
     "malformed-answers": malformed_answers,
+    "late-first-token": late_first_token,
     "metastable": metastable,
     "impatient-overload": impatient_overload,
     "asked-again": asked_again,
