@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test live check fmt bench mutants clean
+.PHONY: demo test live kills check fmt bench mutants clean
 
 demo: $(STAMP)            ## play seven failure scenarios against real mock providers
 	$(BIN)/understudy demo
@@ -13,6 +13,9 @@ test: check               ## lint, types, directions, then every test
 
 live: $(STAMP)            ## what is promised in seconds, in real time: six minutes
 	$(BIN)/python -m pytest -q -m slow_live
+
+kills: $(STAMP)           ## kill a process 200 times under load in each durability, and compare the books
+	UNDERSTUDY_KILLS=200 $(BIN)/python -m pytest -q -s tests/live/test_kills.py
 
 check: $(STAMP)           ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -160,7 +160,7 @@ def _runtime(
     ports: Ports, escalate: Callable[[Ref, Exception], None]
 ) -> tuple[Trace, Containment, TimerWheel, System, Supervisor]:
     """What actors run on."""
-    trace = Trace()
+    trace = ports.trace
     contained = Containment(ports.clock, trace)
     wheel = TimerWheel(lambda error: contained("timer", "engine", error, "other timers go on"))
     on_crash = partial(_report_crash, contained)

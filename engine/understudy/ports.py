@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from understudy_actors.runtime.ports import Clock, Ids, Randomness
+from understudy_actors.runtime.trace import Trace
 
 _IDS_AT_ONCE: Final = 256
 
@@ -95,8 +96,12 @@ def fresh_seed() -> int:
 
 @attrs.frozen
 class Ports:
-    """What an engine meets the world through, apart from its transport."""
+    """What an engine meets the world through, apart from its transport.
+
+    `trace` is this one engine's own; whoever listens to it before hears the very first event.
+    """
 
     clock: Clock = attrs.Factory(SystemClock)
     ids: Ids = attrs.Factory(TimeOrderedIds)
     randomness: Randomness = attrs.Factory(lambda: Randomness(fresh_seed()))
+    trace: Trace = attrs.Factory(Trace)

@@ -67,7 +67,7 @@ def purse_of(
     desk = None
     if keeping is not None:
         noted = Noted(keeping.desk.stirred)
-        keeping.unknown_micro_usd = books.keep(noted, keeping.books(), clock.wall())
+        keeping.taken = books.keep(noted, keeping.books(), clock.wall())
         desk = keeping.desk if keeping.config.durability == "strict" else None
     ledger = supervisor.spawn(_ledger(books))
     if keeping is not None:

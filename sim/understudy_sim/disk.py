@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import add
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -17,6 +17,9 @@ import trio
 
 from understudy_actors.domain.errors import StoreFailed
 from understudy_actors.keeper.batch import Addend, Batch, Saved
+
+WRITE_S: Final = 0.002
+"""How long a healthy disk takes for a write, in virtual seconds."""
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -334,6 +334,21 @@ class Crash(_Fault, frozen=True, tag="crash"):
     actor: Literal["provider", "dispatcher"] = "provider"
 
 
+class Disk(_Fault, frozen=True, tag="disk"):
+    """The disk of the engine's store: `full` takes no write, `slow` takes `takes_s` for each, and
+    `unsure` writes but reports a failure, as when the answer of a sync gets lost."""
+
+    variant: Literal["full", "slow", "unsure"] = "full"
+    takes_s: Seconds = field(default=1.0, name="takes")
+
+
+class Kill(_Fault, frozen=True, tag="kill"):
+    """The process of the engine is killed, maybe in the middle of a write, and is up again
+    `down_s` later with what its store kept: once, or `every_s`, at most `times`."""
+
+    down_s: Seconds = field(default=1.0, name="down")
+
+
 FailingFault: TypeAlias = (
     Refuse
     | Reset
@@ -353,7 +368,7 @@ FailingFault: TypeAlias = (
     | Ghost
 )
 Fault: TypeAlias = FailingFault | Slow | Brownout
-WorldFault: TypeAlias = ClockJump | Pause | Leave | Crash
+WorldFault: TypeAlias = ClockJump | Pause | Leave | Crash | Disk | Kill
 
 KINDS: Final = tuple(str(kind.__struct_config__.tag) for kind in get_args(Fault))
 WORLD_KINDS: Final = tuple(str(kind.__struct_config__.tag) for kind in get_args(WorldFault))

@@ -46,7 +46,7 @@ NO_END_S: Final = 60.0  # what is told of a limit that never ends
 _FAULTS_MAX: Final = 1000
 _DURATIONS: Final = frozenset(
     {"from", "until", "for", "add", "duration", "retry_after", "rise", "fade", "every", "after"}
-    | {"lasts"}
+    | {"lasts", "takes", "down"}
 )
 _MODES: Final = get_args(RetryAfterMode)
 

@@ -16,6 +16,7 @@ from understudy_actors.runtime.ports import Randomness
 from understudy_sim.dice import Dice
 from understudy_sim.generate_engine import engine_for
 from understudy_sim.generate_faults import faults_for
+from understudy_sim.generate_store import misfortunes_for, store_for
 from understudy_sim.scenario import Scenario, parse
 
 QUANTA: Final = (0.0, 2.0**-10, 2.0**-7, 2.0**-5)
@@ -57,6 +58,11 @@ def generate(seed: int) -> Scenario:
     plan = _plan(dice.under("plan"))
     fleet = _fleet(dice.under("fleet"), plan)
     faults = faults_for(dice.under("faults"), fleet, plan.calm_s, plan.faults_end_s)
+    engine = engine_for(dice.under("engine"), fleet)
+    if store := store_for(dice.under("store"), engine):
+        engine |= store
+        misfortunes = misfortunes_for(dice.under("misfortunes"), plan.calm_s, plan.faults_end_s)
+        faults += misfortunes
     document = {
         "name": f"seed-{seed}",
         "seed": seed % 2**63,
@@ -65,7 +71,7 @@ def generate(seed: int) -> Scenario:
         "fleet": fleet,
         "faults": faults,
         "schedule": _schedule(dice.under("schedule")),
-        "engine": engine_for(dice.under("engine"), fleet),
+        "engine": engine,
     }
     return parse(document)
 

@@ -11,7 +11,9 @@ import msgspec
 
 from understudy import Engine
 from understudy_actors.domain.events import Event
-from understudy_sim.fault_kinds import ClockJump, Crash, Pause, Selector
+from understudy_sim.disk import WRITE_S, SimDisk
+from understudy_sim.fault_kinds import ClockJump, Crash, Disk, Kill, Pause, Selector
+from understudy_sim.lives import Lives
 from understudy_sim.ports import Sim
 from understudy_sim.scenario import AnyFault, Scenario
 from understudy_sim.world_events import FaultBegan, FaultEnded, Quiet
@@ -34,10 +36,11 @@ class _Act:
 class Havoc:
     """The faults of one run. `tell` takes what is to be told of them."""
 
-    engine: Engine
+    engine: Engine | Lives
     scenario: Scenario
     sim: Sim
     tell: Callable[[Event], None]
+    disk: SimDisk | None = None
     _poisons: int = 0
     _quiet_at_s: float | None = None
 
@@ -75,12 +78,21 @@ class Havoc:
                 deeds = [_Act(start, 2, lambda: self._skew(by_s))]
                 return deeds if end is None else [*deeds, _Act(end, 2, lambda: self._skew(-by_s))]
             case Pause(from_s=start, until_s=end) if end is not None:
-                return [_Act(start, 2, lambda: self.sim.time.freeze_all(end - start))]
+                length_s = end - start
+                return [_Act(start, 2, lambda: self.sim.time.freeze_all(length_s))]
             case Crash():
                 return [
                     _Act(at_s, 2, lambda: self._poison(fault))
                     for at_s in crash_times(fault, self.scenario.horizon_s)
                 ]
+            case Kill():
+                return [
+                    _Act(at_s, 2, lambda: self._kill(fault))
+                    for at_s in crash_times(fault, self.scenario.horizon_s)
+                ]
+            case Disk(from_s=start, until_s=end):
+                deeds = [_Act(start, 2, lambda: self._spoil(fault))]
+                return deeds if end is None else [*deeds, _Act(end, 2, self._mend)]
             case _:
                 return []
 
@@ -95,9 +107,28 @@ class Havoc:
     def _skew(self, by_s: float) -> None:
         self.sim.clock.skew_s += by_s
 
+    def _kill(self, fault: Kill) -> None:
+        if isinstance(self.engine, Lives):
+            self.engine.kill(fault)
+
+    def _spoil(self, fault: Disk) -> None:
+        if self.disk is not None:
+            self._mend()
+            self.disk.broken = "no space left on it" if fault.variant == "full" else None
+            self.disk.unsure = fault.variant == "unsure"
+            self.disk.write_s += fault.takes_s if fault.variant == "slow" else 0.0
+
+    def _mend(self) -> None:
+        if self.disk is not None:
+            self.disk.broken, self.disk.unsure = None, False
+            self.disk.write_s = WRITE_S
+
     def _poison(self, fault: Crash) -> None:
         # No verb of the engine can crash an actor, which is as it should be: this goes past them.
-        parts = self.engine._parts
+        engine = self.engine.engine if isinstance(self.engine, Lives) else self.engine
+        if engine is None:
+            return  # the process is down
+        parts = engine._parts
         if fault.actor == "dispatcher":
             victims = [parts.wiring.dispatcher]
         else:
@@ -111,8 +142,8 @@ class Havoc:
             victim.tell(_POISONS[self._poisons % len(_POISONS)]())
 
 
-def crash_times(fault: Crash, horizon_s: float) -> list[float]:
-    """When a crash happens: once, or in each cycle until its end, at most `times`."""
+def crash_times(fault: Crash | Kill, horizon_s: float) -> list[float]:
+    """When a crash or a kill happens: once, or in each cycle until its end, at most `times`."""
     if fault.every_s is None:
         return [fault.from_s]
     end_s = min(horizon_s, horizon_s if fault.until_s is None else fault.until_s)
@@ -131,7 +162,7 @@ def target_of(selector: Selector) -> str:
 
 
 def _over_s(fault: AnyFault) -> float | None:
-    """When a fault is over; a single crash is over at once."""
-    if isinstance(fault, Crash) and fault.every_s is None:
-        return fault.from_s
+    """When a fault is over; a single crash is over at once, a kill when the process is up."""
+    if isinstance(fault, Crash | Kill) and fault.every_s is None:
+        return fault.from_s + (fault.down_s if isinstance(fault, Kill) else 0.0)
     return fault.over_s

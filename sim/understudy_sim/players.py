@@ -10,13 +10,14 @@ from typing import Any, Final
 import attrs
 import trio
 
-from understudy import Engine, Request, Result, UnderstudyError
+from understudy import ChatStream, Engine, Request, Result, UnderstudyError
 from understudy_actors.domain.events import Event
 from understudy_sim.arrivals import OpenLoop, Users, arrival_times
 from understudy_sim.asking import ASKED, Asked
 from understudy_sim.clock import Alarm
 from understudy_sim.fault_kinds import Facts, Leave
 from understudy_sim.latency import count_keyed, draw_keyed
+from understudy_sim.lives import Lives
 from understudy_sim.parking import Parking
 from understudy_sim.ports import Sim
 from understudy_sim.run import RequestRecord
@@ -39,7 +40,7 @@ def _prompt(tokens: int) -> str:
 class Audience:
     """All the clients of one run. `records` fills up as their requests end."""
 
-    engine: Engine
+    engine: Engine | Lives
     scenario: Scenario
     sim: Sim
     tell: Callable[[Event], None]
@@ -146,7 +147,13 @@ class Audience:
     async def _serve(self, client: Client, request: Request) -> Result:
         if not client.stream:
             return await self.engine.route(request)
-        stream = self.engine.stream(request)
+        if isinstance(self.engine, Lives):
+            return await self.engine.read(
+                functools.partial(self._read, self.engine.stream(request), request)
+            )
+        return await self._read(self.engine.stream(request), request)
+
+    async def _read(self, stream: ChatStream, request: Request) -> Result:
         result: Result | None = None
         try:
             async with stream:
@@ -155,16 +162,20 @@ class Audience:
             result = stream.result()
             return result
         finally:
-            self.tell(
-                Delivered(
-                    at_s=self.sim.clock.now(),
-                    request_id=str(request.id),
-                    text=stream.text,
-                    whole=result is not None,
-                    degraded=result is not None and result.degraded,
-                    cached=result is not None and result.cached,
-                )
+            if not isinstance(self.engine, Lives) or self.engine.up:
+                self._tell_delivered(stream, request, result)
+
+    def _tell_delivered(self, stream: ChatStream, request: Request, result: Result | None) -> None:
+        self.tell(
+            Delivered(
+                at_s=self.sim.clock.now(),
+                request_id=str(request.id),
+                text=stream.text,
+                whole=result is not None,
+                degraded=result is not None and result.degraded,
+                cached=result is not None and result.cached,
             )
+        )
 
     def _request(self, client: Client, identity: str) -> Request:
         size = count_keyed(client.prompt_tokens, self.sim.randomness, f"prompt/{identity}")

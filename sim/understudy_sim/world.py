@@ -9,14 +9,17 @@ import attrs
 import trio
 from msgspec.structs import replace
 
-from understudy import open_engine
+from understudy import Engine, open_engine
 from understudy.ports import Ports
 from understudy_actors.domain.events import Event
+from understudy_actors.runtime.trace import Trace
 from understudy_sim.check import Rules, Violation, check
 from understudy_sim.check.checker import Factory
-from understudy_sim.fault_kinds import ClockJump, Crash, Leave, Pause
+from understudy_sim.disk import WRITE_S, SimDisk
+from understudy_sim.fault_kinds import ClockJump, Crash, Disk, Kill, Leave, Pause
 from understudy_sim.fleet import environ
 from understudy_sim.havoc import Havoc
+from understudy_sim.lives import Lives
 from understudy_sim.players import Audience
 from understudy_sim.ports import Sim
 from understudy_sim.run import RequestRecord, Run
@@ -103,24 +106,41 @@ async def _play(
     records: list[RequestRecord],
     strategies: Mapping[str, Any] | None,
 ) -> None:
-    beyond_answers = ClockJump | Pause | Leave | Crash
+    beyond_answers = ClockJump | Pause | Leave | Crash | Disk | Kill
     wire_faults = [each for each in scenario.faults if not isinstance(each, beyond_answers)]
     servers = {each.name: Server(each, wire_faults, sim, log.tell) for each in scenario.fleet}
-    opening = open_engine(
-        scenario.config,
-        ports=Ports(clock=sim.clock, ids=sim.ids, randomness=sim.randomness),
-        transport=SimTransport(servers),
-        environ=environ(scenario.fleet),
-        strategies=strategies,
-    )
-    async with opening as engine:
-        engine.listen(log.hear, turns=True)
+
+    def opening(disk: SimDisk | None, trace: Trace) -> open_engine:
+        return open_engine(
+            scenario.config,
+            ports=Ports(clock=sim.clock, ids=sim.ids, randomness=sim.randomness, trace=trace),
+            transport=SimTransport(servers),
+            store=None if disk is None else disk.open(),
+            environ=environ(scenario.fleet),
+            strategies=strategies,
+        )
+
+    async def play(engine: Engine | Lives, disk: SimDisk | None) -> None:
         leaves = [
             (place, each) for place, each in enumerate(scenario.faults) if isinstance(each, Leave)
         ]
         audience = Audience(engine, scenario, sim, log.tell, records, leaves)
-        havoc = Havoc(engine, scenario, sim, log.tell)
+        havoc = Havoc(engine, scenario, sim, log.tell, disk)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(havoc.play)
             await audience.play()
             nursery.cancel_scope.cancel()  # faults that nobody would live to see
+
+    if scenario.config.store is None:
+        async with opening(None, Trace()) as engine:
+            engine.listen(log.hear, turns=True)
+            await play(engine, None)
+        return
+    coin = sim.randomness.stream("torn writes").uniform
+    disk = SimDisk(write_s=WRITE_S, coin=lambda: coin() < 0.5)
+    lives, ready = Lives(opening, disk, sim, log.hear, log.tell), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lives.run, ready)
+        await ready.wait()
+        await play(lives, disk)
+        nursery.cancel_scope.cancel()

@@ -70,6 +70,10 @@ class Delivered(Event, frozen=True, kw_only=True, tag="world.delivered"):
     cached: bool = False
 
 
+class EngineKilled(Event, frozen=True, kw_only=True, tag="world.killed"):
+    """The process of the engine is dead: what it had in memory is gone."""
+
+
 class RunEnded(Event, frozen=True, kw_only=True, tag="world.end"):
     """The engine is closed. `progress` is `done`, `deadlock` or `livelock`."""
 

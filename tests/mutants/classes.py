@@ -129,6 +129,19 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
         "a reset counts as never sent",
     ),
     "secrets are shown": ("errors show the key",),
+    "what was told of is gone after a kill, or there twice": (
+        "told before it is written",
+        "a batch that failed is given up",
+        "what is lent is not covered",
+        "what may have been spent is forgotten",
+        "a restart charges twice",
+        "what is ahead of need is never given back",
+        "charges are not noted",
+    ),
+    "whoever starts anew asks who is broken": (
+        "breakers are taken over closed",
+        "breakers are not kept",
+    ),
 }
 """Each with the faults that stand for it."""
 KIND: Final[Mapping[str, str]] = {name: kind for kind, names in CLASSES.items() for name in names}

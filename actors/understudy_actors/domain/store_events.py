@@ -17,6 +17,37 @@ class StoreOpened(Event, frozen=True, kw_only=True, tag="store.opened"):
     unknown_micro_usd: int
 
 
+class BooksTaken(Event, frozen=True, kw_only=True, tag="store.books"):
+    """A budget goes on where an earlier process left it, in the window that begins at `since`.
+
+    `micro_usd` is spent in it, `unknown` of which nobody knows of.
+    """
+
+    budget: str
+    scope: str
+    since: float
+    micro_usd: int
+    unknown: int
+
+
+class LimitTaken(Event, frozen=True, kw_only=True, tag="store.limit"):
+    """An endpoint's concurrency limit goes on where an earlier process left it.
+
+    It grows by one for a success up to `threshold`; None: without end.
+    """
+
+    endpoint: str
+    limit: float
+    threshold: float | None
+
+
+class HoldTaken(Event, frozen=True, kw_only=True, tag="store.hold"):
+    """A scope goes on being held for what an earlier process was told, or its end to be proven."""
+
+    scope: str
+    why: str
+
+
 class StoreKept(Event, frozen=True, kw_only=True, tag="store.kept"):
     """A batch was written; all that happened until `gathered_at_s` outlives the process."""
 

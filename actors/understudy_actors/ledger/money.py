@@ -117,22 +117,27 @@ class Ledger:
         self._last = 0
         self._keeping: Keeping | None = None
 
-    def keep(self, keeping: Keeping, saved: Iterable[AccountBooks], wall: float) -> int:
+    def keep(
+        self, keeping: Keeping, saved: Iterable[AccountBooks], wall: float
+    ) -> list[tuple[Account, int]]:
         """Go on with what an earlier process kept, and note all changes from now on.
 
         Books of a limit that there is no more are left where they are.
 
         Returns:
-            How many micro-USD were charged for what that process may have spent.
+            Whose books were taken over, and how many micro-USD each was charged for what that
+            process may have spent.
         """
-        self._keeping, total = keeping, 0
+        self._keeping, taken = keeping, list[tuple[Account, int]]()
         for books in saved:
             limit = books.limit
             for account in self._of([limit.scope], wall):
-                if account.limit.period is limit.period and (unknown := take_over(account, books)):
+                if account.limit.period is not limit.period or not books.windows:
+                    continue
+                if unknown := take_over(account, books):
                     keeping.unknown(wall, account, unknown)
-                    total += unknown
-        return total
+                taken.append((account, unknown))
+        return taken
 
     @property
     def keeping(self) -> Keeping | None:

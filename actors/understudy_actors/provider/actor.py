@@ -252,3 +252,8 @@ class ProviderActor:
             self._owed[attempt] = permit
             self._endpoints[permit.endpoint].concurrency.started()
             self._endpoints[permit.endpoint].hold_share(permit.compartments)
+        if snapshot is not None and snapshot.another:
+            self._tell.taken_over(self._now(), self._account.name, self._account.holds)
+            for endpoint in self._endpoints.values():
+                self._tell.limit_taken_over(self._now(), endpoint)
+                self._tell.taken_over(self._now(), endpoint.name, endpoint.holds)

@@ -219,6 +219,11 @@ class Holds:
         return self._held.get(kind)
 
     @property
+    def kinds(self) -> list[HoldKind]:
+        """What it is held for, and whose end has to be proven."""
+        return [kind for kind in HoldKind if kind in self._held or kind in self._ladders]
+
+    @property
     def idle(self) -> bool:
         """Does nothing hold the scope, and does nothing have to be proven?"""
         return not self._held and not self._ladders

@@ -18,6 +18,7 @@ from understudy_actors.domain.events import (
 from understudy_actors.domain.outcome import Verdict
 from understudy_actors.domain.rate_events import RateLearned, RateShut
 from understudy_actors.domain.rates import Unit
+from understudy_actors.domain.store_events import HoldTaken, LimitTaken
 from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.endpoint import Endpoint
 from understudy_actors.provider.gate import Refusal
@@ -178,6 +179,20 @@ class Telling:
         if self._trace.fine:
             shut = RateShut(at_s=now, scope=scope, until=until, request=self.cause)
             self._trace.emit_fine(shut)
+
+    def taken_over(self, now: float, scope: str, holds: Holds) -> None:
+        """What held a scope in an earlier process holds it still."""
+        if self._trace.on:
+            for kind in holds.kinds:
+                self._trace.emit(HoldTaken(at_s=now, scope=scope, why=kind.value))
+
+    def limit_taken_over(self, now: float, endpoint: Endpoint) -> None:
+        """An endpoint's concurrency limit goes on where an earlier process left it."""
+        if self._trace.on:
+            known = endpoint.concurrency.snapshot()
+            name, threshold = endpoint.name, known.threshold
+            event = LimitTaken(at_s=now, endpoint=name, limit=known.limit, threshold=threshold)
+            self._trace.emit(event)
 
     def held(self, now: float, scope: str, hold: Hold, stated: bool) -> None:
         """A hold was set, until a time that its provider `stated` or we chose."""

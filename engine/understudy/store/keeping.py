@@ -13,11 +13,12 @@ from understudy.config import Config, StoreConfig
 from understudy.store.port import Store
 from understudy.store.writer import Writer
 from understudy_actors.domain.errors import StoreFailed
-from understudy_actors.domain.store_events import StoreOpened
+from understudy_actors.domain.store_events import BooksTaken, StoreOpened
 from understudy_actors.keeper.actor import Desk, Keeper
 from understudy_actors.keeper.batch import Addend, Saved
 from understudy_actors.keeper.outbox import Changes, Outbox, Source, Unready
 from understudy_actors.ledger import books
+from understudy_actors.ledger.account import Account
 from understudy_actors.ledger.actor import BooksKept, GatherBooks
 from understudy_actors.ledger.books import AccountBooks
 from understudy_actors.provider import remembered
@@ -109,7 +110,7 @@ class Keeping:
         desk: Shared with those who lend money.
         keeper, writer, outbox: The actor, the task, and what they write; read only.
         place: Where, for people.
-        unknown_micro_usd: Charged at the start for what the process before may have spent.
+        taken: Budgets that go on, and what each was charged for what may have been spent.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Keeping:
         self.store = store
         self.saved = saved
         self.desk = Desk(config.durability)
-        self.unknown_micro_usd = 0
+        self.taken: list[tuple[Account, int]] = []
         self.place = str(getattr(store, "name", "a store of one's own"))
         self._clock = clock
         self._memory = Memory(self.desk, clock)
@@ -145,15 +146,21 @@ class Keeping:
 
     def tell_opened(self, trace: Trace) -> None:
         """Tell what was taken over."""
+        now, saved = self._clock.now(), self.saved
         if trace.on:
+            unknown = sum(each for _, each in self.taken)
             trace.emit(
                 StoreOpened(
-                    at_s=self._clock.now(),
-                    batch=self.saved.number,
-                    states=len(self.saved.states),
-                    unknown_micro_usd=self.unknown_micro_usd,
+                    at_s=now,
+                    batch=saved.number,
+                    states=len(saved.states),
+                    unknown_micro_usd=unknown,
                 )
             )
+        if trace.fine:
+            for account, unknown in self.taken:
+                trace.emit_fine(_taken(now, account, unknown))
+            self.taken = []
 
     def listen(self, system: System) -> None:
         """Hear of every snapshot from now on."""
@@ -199,6 +206,18 @@ class Keeping:
                 f"the store holds a state {key!r} that cannot be read ({error}): restore it from a "
                 "copy, or name another store"
             ) from None
+
+
+def _taken(now: float, account: Account, unknown: int) -> BooksTaken:
+    window, limit = account.current, account.limit
+    return BooksTaken(
+        at_s=now,
+        budget=str(limit),
+        scope=str(limit.scope),
+        since=window.span.start,
+        micro_usd=window.spent,
+        unknown=unknown,
+    )
 
 
 def keep(

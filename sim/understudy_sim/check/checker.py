@@ -26,6 +26,7 @@ from understudy_sim.check.hedging import HedgeBudgets, Hedges
 from understudy_sim.check.ladders import Ladders
 from understudy_sim.check.limits import SlotLimits
 from understudy_sim.check.liveness import Leases, StatedEnds
+from understudy_sim.check.lives import Books, Gates, Told, Written
 from understudy_sim.check.meanings import Meanings
 from understudy_sim.check.minutes import Minutes
 from understudy_sim.check.money import Budgets, Reservations
@@ -40,6 +41,7 @@ from understudy_sim.check.streams import Exact, OneVoice
 from understudy_sim.check.turns import Turns
 from understudy_sim.check.violation import Monitor, Violation, Watch
 from understudy_sim.check.waiting import Bands, TurnedAway
+from understudy_sim.world_events import EngineKilled
 
 Factory: TypeAlias = Callable[[Rules], Monitor]
 
@@ -105,6 +107,10 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Bulkheads,
     FairShares,
     Sums,
+    Books,
+    Gates,
+    Written,
+    Told,
 )
 """Every monitor, in the order in which their violations of one event are reported."""
 
@@ -136,20 +142,17 @@ class Checker:
             monitors: What makes them; None takes all.
             on_violation: Called with each violation as it is found.
         """
-        makers: Iterable[Factory] = ALL if monitors is None else monitors
-        self._monitors = [make(rules) for make in makers]
-        self._others: list[Monitor] = [m for m in self._monitors if not isinstance(m, Watch)]
-        watches = [m for m in self._monitors if isinstance(m, Watch)]
-        self._watches = watches
-        self._timed = [each for each in watches if type(each).late is not Watch.late]
-        self._handlers: dict[type[Event], Sequence[Handler]] = {}
+        self._rules = rules
+        self._makers: Sequence[Factory] = ALL if monitors is None else [*monitors]
+        self._monitors = [make(rules) for make in self._makers]
+        self._arrange()
         self._now = _NOW
         self._on_violation = on_violation
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 
     def __call__(self, seq: int, event: Event) -> None:
-        """Take the next event."""
+        """Take the next event. A process that is killed keeps no promise any more."""
         now = event.at_s
         if now > self._now:
             self._now = now
@@ -162,6 +165,28 @@ class Checker:
         for handler in handlers:
             if (found := handler(seq, event)) is not None:
                 self._found(found)
+        if type(event) is EngineKilled:
+            self._begin_anew()
+
+    def _arrange(self) -> None:
+        self._others: list[Monitor] = [m for m in self._monitors if not isinstance(m, Watch)]
+        watches = [m for m in self._monitors if isinstance(m, Watch)]
+        self._watches = watches
+        self._timed = [each for each in watches if type(each).late is not Watch.late]
+        self._handlers: dict[type[Event], Sequence[Handler]] = {}
+
+    def _begin_anew(self) -> None:
+        """The next process has nothing to do with this one, but for the lasting laws."""
+        pairs = [
+            (make, each)
+            for make, each in zip(self._makers, self._monitors, strict=True)
+            if not getattr(each, "learned", False)
+        ]
+        self._makers = [make for make, _ in pairs]
+        self._monitors = [
+            each if getattr(each, "lasting", False) else make(self._rules) for make, each in pairs
+        ]
+        self._arrange()
 
     def end(self) -> list[Violation]:
         """The trace is over; returns all violations."""

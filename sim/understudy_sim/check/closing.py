@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import ClassVar, Final
 
 from understudy_actors.domain.events import BreakerCounted, BreakerMoved, PermitTaken
 from understudy_sim.check.rules import DEFAULT, Rules
@@ -19,6 +19,7 @@ class Closing(Watch):
 
     name = "R3"
     claim = "a half-open breaker closes after as many successful probes as configured, no others"
+    learned: ClassVar[bool] = True
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)

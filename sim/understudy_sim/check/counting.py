@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from understudy_actors.domain.events import (
     ActorCrashed,
@@ -82,6 +82,7 @@ class FailuresOnly(Watch):
 
     name = "L5"
     claim = "failures in a row open a breaker, however far apart they are"
+    learned: ClassVar[bool] = True
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from understudy_actors.domain.collapse_events import RequestJoined
 from understudy_actors.domain.events import (
@@ -85,6 +85,7 @@ class TimeLeft(Watch):
 
     name = "S39"
     claim = "while others could be asked, one attempt gets half of the time left, or its usual time"
+    learned: ClassVar[bool] = True
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)

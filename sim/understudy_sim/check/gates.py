@@ -23,6 +23,7 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.domain.outcome import HoldKind
 from understudy_actors.domain.rate_events import RateShut
+from understudy_actors.domain.store_events import HoldTaken
 from understudy_sim.check.rules import provider_of
 from understudy_sim.check.violation import Hears, Witness
 
@@ -59,6 +60,7 @@ class Gates:
             HoldSet: self.held,
             HoldCleared: self.cleared,
             RateShut: self.slowed,
+            HoldTaken: self.taken,
             ActorCrashed: self.fell,
             ActorGaveUp: self.fell,
             ActorStopped: self.fell,
@@ -78,6 +80,10 @@ class Gates:
         self.holds.setdefault(event.scope, {})[event.why] = seq, event
         if event.why in _LADDER:
             self.proving.add(event.scope)
+
+    def taken(self, seq: int, event: HoldTaken) -> None:  # noqa: ARG002
+        """A hold was taken over: until when it lasts, and who may try it, is not told."""
+        self.proving.add(event.scope)
 
     def cleared(self, seq: int, event: HoldCleared) -> None:  # noqa: ARG002
         """A hold ended: its reason stands before the colon."""

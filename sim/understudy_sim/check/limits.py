@@ -17,6 +17,7 @@ from understudy_actors.domain.events import (
     SlotFreed,
     SlotTaken,
 )
+from understudy_actors.domain.store_events import LimitTaken
 from understudy_actors.domain.waiting_events import Queued, QueueLeft, Unqueued
 from understudy_sim.check.gates import ACTOR
 from understudy_sim.check.rules import DEFAULT, Rules, provider_of
@@ -77,6 +78,7 @@ class SlotLimits(Watch):
             Queued: self._on_place,
             QueueLeft: self._on_place,
             BreakerMoved: self._on_moved,
+            LimitTaken: self._on_taken_over,
             ActorCrashed: self._on_restarted,
             ActorRestarted: self._on_restarted,
         }
@@ -169,6 +171,11 @@ class SlotLimits(Watch):
             return None
         said = f"the limit of {endpoint} went from {before:.2f} to {event.limit:.2f}"
         return self.broken("limit", f"{said}, not to {wanted:.2f}", (seq, event))
+
+    def _on_taken_over(self, seq: int, event: LimitTaken) -> None:  # noqa: ARG002
+        limit = self._limit(event.endpoint)
+        limit.value = event.limit
+        limit.threshold = math.inf if event.threshold is None else event.threshold
 
     def _on_restarted(self, seq: int, event: ActorCrashed | ActorRestarted) -> None:  # noqa: ARG002
         """What was not saved is forgotten: the limit may be the one that it started from. Who came

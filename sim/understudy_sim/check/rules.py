@@ -73,6 +73,8 @@ class Rules:
         hedge: When second copies may be sent.
         limits, zone: Budgets, and where their days begin.
         cache: How answers are kept; None: they are not.
+        durability: Of the store; None without one.
+        rest_s: After so long without any change everything is written.
         minutes: Limit on requests a minute of each provider that has one.
         fleet: Every endpoint in configured order, for the reference model.
         chained: Operations with an order of their own, which the reference model leaves alone.
@@ -104,6 +106,8 @@ class Rules:
     limits: tuple[Limit, ...] = ()
     zone: Zone = _UTC
     cache: CacheRule | None = None
+    durability: str | None = None
+    rest_s: float = 10.0
     minutes: Mapping[str, int] = MappingProxyType({})
     fleet: tuple[EndpointSpec, ...] = ()
     chained: frozenset[str] = frozenset()
@@ -141,6 +145,8 @@ class Rules:
             limits=tuple(each.limit() for each in config.budgets),
             zone=IanaZone(config.time_zone),
             cache=rule_of(config),
+            durability=config.store.durability if config.store is not None else None,
+            rest_s=max(10.0, 4 * config.store.interval_s) if config.store is not None else 10.0,
             minutes={n: e.requests_per_minute for n, e in providers if e.requests_per_minute},
             fleet=specs,
             chained=frozenset(settings.chains),

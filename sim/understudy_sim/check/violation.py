@@ -63,10 +63,15 @@ class Watch:
         claim: The law in one sentence.
         hears: What it does about each type of event. Set once, at the end of the constructor.
         due: From when on it wants to look at the time (`late`), whatever happens.
+        lasting: It is about several lives of a process; others begin anew with each.
+        learned: It works out what the engine has learned, and is silent about a process that goes
+            on with what another one did.
     """
 
     name: ClassVar[str]
     claim: ClassVar[str]
+    lasting: ClassVar[bool] = False
+    learned: ClassVar[bool] = False
     hears: Hears
 
     def __init__(self, rules: Rules = DEFAULT) -> None:

@@ -12,6 +12,7 @@ from tests.sim.check.cases_of_copies import CASES as COPIES
 from tests.sim.check.cases_of_failures import CASES as FOLLOWING
 from tests.sim.check.cases_of_fairness import CASES as FAIRNESS, UNSAID
 from tests.sim.check.cases_of_limits import CASES as LIMITS
+from tests.sim.check.cases_of_lives import CASES as LIVES
 from tests.sim.check.cases_of_money import CASES as MONEY
 from tests.sim.check.cases_of_sharing import CASES as SHARING
 from tests.sim.check.cases_of_streams import CASES as STREAMS
@@ -44,6 +45,7 @@ RULES = Rules(
     timeout_s=20.0,
     retries={"steady": RetryRule(backoff=Backoff(base_s=0.5, jitter=False))},
     queue_capacity=2,
+    durability="strict",
     hedge=HedgeRule(concurrent=4),
     minutes={"limited": 2},
     cache=CacheRule(2, 1_000, 0, Life(10.0, 5.0, unasked=True), {}),
@@ -129,6 +131,7 @@ CASES = [
     *WAITING,
     *STREAMS,
     *MONEY,
+    *LIVES,
     *COPIES,
     *LIMITS,
     *SHARING,

@@ -57,7 +57,10 @@ EFFECTS: list[tuple[dict[str, Any], str | None, float, bool | None]] = [
 
 def test_every_kind_that_hits_answers_is_tried_here() -> None:
     assert {fault["kind"] for fault, *_ in EFFECTS} == set(KINDS)
-    assert set(WORLD_KINDS) == {"clock_jump", "pause", "leave", "crash"}, "tried one by one below"
+    assert set(WORLD_KINDS) == {
+        *("clock_jump", "pause", "leave", "crash"),
+        *("disk", "kill"),
+    }, "tried one by one below, and in test_lives"
 
 
 @pytest.mark.parametrize("wire", ["openai", "anthropic"])
