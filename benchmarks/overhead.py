@@ -3,9 +3,10 @@
 The provider is a function in this process. `instant` answers at once, one call after the other; in
 the other cases it yields once to the scheduler, so that as many calls are in flight as there are
 callers. Bare: the callers await it themselves. Routed: the same callers go through `engine.route`,
-with breaker, health, holds, slots, retry budget, failover guard, explain record and a listener for
-coarse events on. The difference is the engine's share. CPU time of this process, median of several
-rounds, bare and routed by turns.
+with breaker, health, holds, slots, retry budget, failover guard, explain record, accounts and a
+listener for coarse events on; `rates` and `budgets` add limits a minute, or prices and a budget.
+The difference is the engine's share. CPU time of this process, median of several rounds, bare and
+routed by turns, taken while all callers are in flight: starting them is no part of a call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -26,10 +27,21 @@ from understudy import ChatOutput, Engine, Request, open_engine
 
 BUDGET_US = 25.0
 FLAT = 1.5
-IN_FLIGHT = (1, 100, 1000)
+IN_FLIGHT = (1, 100, 1000, 10_000)
+IN_FLIGHT_QUICK = IN_FLIGHT[:3]
+EACH_MIN = 4
+"""Calls of each caller: its first and its last one are not measured."""
 PROVIDERS = (2, 10, 100)
 ANSWER = ChatOutput("ok")
-QUESTION = Request.chat("hi")
+QUESTION = Request.chat("hi", max_tokens=100)
+LIMITED: dict[str, dict[str, Any]] = {
+    "rates": {"own": {"requests_per_minute": 10**9, "tokens_per_minute": 10**12}},
+    "budgets": {
+        "own": {"price": {"input": 1.0, "output": 2.0}},
+        "engine": {"budgets": [{"usd": 1e6, "per": "day"}]},
+    },
+}
+"""What limits requests beside slots: never in their way here."""
 
 Once = Callable[[], Awaitable[Any]]
 Function = Callable[[Request], Awaitable[ChatOutput]]
@@ -46,29 +58,48 @@ async def instant(request: Request) -> ChatOutput:  # noqa: ARG001
     return ANSWER
 
 
-def configuration(providers: int, function: Callable[..., Any] = provider) -> dict[str, Any]:
-    """Equal providers in one tier, wide enough for every caller."""
+def configuration(
+    providers: int,
+    function: Callable[..., Any] = provider,
+    own: dict[str, Any] | None = None,
+    engine: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Equal providers in one tier, wide enough for every caller.
+
+    `own` is added to each provider's section, `engine` to the whole.
+    """
     names = [f"p{number}" for number in range(providers)]
     return {
         "log": {"level": "off"},
         "functions": dict.fromkeys(names, function),
-        "providers": {name: {"concurrency": 4096} for name in names},
+        "providers": {name: {"concurrency": 16_384, **(own or {})} for name in names},
+        **(engine or {}),
     }
 
 
 async def crowd(callers: int, each: int, once: Once) -> float:
-    """CPU microseconds for one call, when `callers` tasks make `each` calls one after another."""
+    """CPU microseconds for one call, when `callers` tasks make `each` calls one after another.
+
+    The clock runs from the answer that makes as many as there are callers until as many are left:
+    all of them are in flight all the time.
+    """
+    calls, answered, began, ended = callers * each, 0, 0.0, 0.0
 
     async def caller() -> None:
+        nonlocal answered, began, ended
         for _ in range(each):
             await once()
+            answered += 1
+            if answered == callers:
+                began = time.process_time()
+            elif answered == calls - callers:
+                ended = time.process_time()
 
     gc.collect()
-    started = time.process_time()
     async with trio.open_nursery() as nursery:
         for _ in range(callers):
             nursery.start_soon(caller)
-    return (time.process_time() - started) / (callers * each) * 1e6
+    return (ended - began) / (calls - 2 * callers) * 1e6
 
 
 async def measure(
@@ -82,8 +113,8 @@ async def measure(
     async def routed() -> None:
         await engine.route(QUESTION)
 
-    each = max(1, calls // callers)
-    await crowd(callers, max(1, each // 10), routed)  # warm up
+    each = max(EACH_MIN, calls // callers)
+    await crowd(callers, max(EACH_MIN, each // 10), routed)  # warm up
     pairs = [
         (await crowd(callers, each, bare), await crowd(callers, each, routed))
         for _ in range(rounds)
@@ -91,7 +122,7 @@ async def measure(
     return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)
 
 
-async def costs(calls: int, rounds: int) -> list[Record]:
+async def costs(calls: int, rounds: int, in_flight: Sequence[int]) -> list[Record]:
     """One record for each number of providers and of calls in flight."""
     records: list[Record] = []
     for providers in PROVIDERS:
@@ -102,12 +133,24 @@ async def costs(calls: int, rounds: int) -> list[Record]:
             records.append(record(case, routed - bare, "us", baseline=bare, budget=BUDGET_US))
         async with open_engine(configuration(providers)) as engine:
             engine.listen(lambda _seq, _event: None, fine=False)
-            for callers in IN_FLIGHT:
+            for callers in in_flight:
                 bare, routed = await measure(engine, callers, calls, rounds)
                 case = f"{providers} providers, {callers} in flight: engine's share"
                 records.append(record(case, routed - bare, "us", baseline=bare, budget=BUDGET_US))
     flattest, steepest = min(r.value for r in records), max(r.value for r in records)
     records.append(record("dearest case to cheapest", steepest / flattest, "times", budget=FLAT))
+    return records
+
+
+async def limited(calls: int, rounds: int) -> list[Record]:
+    """One record for each kind of limits, with two providers."""
+    records: list[Record] = []
+    for name, sections in LIMITED.items():
+        async with open_engine(configuration(2, instant, **sections)) as engine:
+            engine.listen(lambda _seq, _event: None, fine=False)
+            bare, routed = await measure(engine, 1, calls, rounds, instant)
+            case = f"2 providers, instant, {name}: engine's share"
+            records.append(record(case, routed - bare, "us", baseline=bare, budget=BUDGET_US))
     return records
 
 
@@ -166,7 +209,12 @@ async def scopes_of(engine: Engine) -> int:
 async def main(quick: bool) -> list[Record]:
     """Everything."""
     calls, rounds = (2_000, 3) if quick else (10_000, 7)
-    return [*await costs(calls, rounds), *await counts()]
+    in_flight = IN_FLIGHT_QUICK if quick else IN_FLIGHT
+    return [
+        *await costs(calls, rounds, in_flight),
+        *await limited(calls, rounds),
+        *await counts(),
+    ]
 
 
 if __name__ == "__main__":

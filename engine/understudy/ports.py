@@ -23,20 +23,17 @@ monotonic: Final = time.monotonic
 class SystemClock:
     """The clock of the trio run that it is made in, and the system's wall clock.
 
-    `now` is that clock's own method: it is read several times a request. Made outside a run, it
-    asks trio for the current one each time.
+    Both are read several times a request, so each is the very function that tells the time. Made
+    outside a run, it asks trio for the current clock each time.
     """
 
-    __slots__ = ("now",)
+    __slots__ = ("now", "wall")
 
     def __init__(self) -> None:
+        self.wall: Callable[[], float] = time.time
         self.now: Callable[[], float] = trio.current_time
         if trio.lowlevel.in_trio_run():
             self.now = trio.lowlevel.current_clock().current_time
-
-    def wall(self) -> float:
-        """Seconds since the Unix epoch."""
-        return time.time()
 
 
 class TimeOrderedIds:

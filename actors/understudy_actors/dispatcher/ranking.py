@@ -119,8 +119,7 @@ class Ranking:
 
     def decide(self, flight: Flight, now: float) -> Decision:
         """Rank for a flight; whom it tried already is left out."""
-        tokens = flight.input_tokens, flight.output_tokens
-        view = View(now, flight.request, *tokens, self._draws)
+        view = View(now, flight.request, flight.input_tokens, flight.output_tokens, self._draws)
         return self._rank(view, flight.tried, flight.outgrew, flight.compartments)
 
     def able(self, flight: Flight, now: float) -> Decision:

@@ -168,7 +168,8 @@ class ProviderActor:
         endpoint = self._endpoints[permit.endpoint]
         if self._owed.pop(permit.attempt, None) is not None:
             endpoint.concurrency.ended()
-            endpoint.give_share_back(permit.compartments)
+            if permit.compartments:
+                endpoint.give_share_back(permit.compartments)
         elif permit.generation >= endpoint.breaker.generation:
             return  # it is back already; whoever returned while the actor was down is older
         judge(self._account, endpoint, message, now, self._wall())
@@ -241,7 +242,7 @@ class ProviderActor:
 
     def _close(self, permit: Permit) -> None:
         """Tell that a permit is back whose settlement was lost to a crash."""
-        if self._tell.fine:
+        if self._trace.fine:
             endpoint, nothing = self._endpoints[permit.endpoint], Verdict.NEUTRAL
             self._tell.released(self._now(), endpoint, permit, nothing, nothing)
 

@@ -121,7 +121,7 @@ def _hear(
     failed = breaker.state is State.CLOSED and verdict is Verdict.FAIL
     if (probing or failed) and (generation := _admit(breaker, now)) >= 0:
         heard = breaker.release(now, _NOBODY, generation, verdict)
-        if account.tell.fine:
+        if account.tell.trace.fine:
             account.tell.counted(now, endpoint, _NOBODY, generation, verdict, heard)
 
 

@@ -32,7 +32,7 @@ def judge(account: Account, endpoint: Endpoint, message: Settle, now: float, wal
     elapsed_s = now - permit.taken_at - message.idle_s
     attempt, retry_after_s = permit.attempt, message.retry_after_s
     heard = endpoint.breaker.release(now, attempt, permit.generation, own, retry_after_s, elapsed_s)
-    fine = tell.fine
+    fine = tell.trace.fine
     if fine and endpoint.breaker.state is not State.DISABLED:
         tell.counted(now, endpoint.name, attempt, permit.generation, own, heard)
     if domain is not None:

@@ -32,26 +32,22 @@ class Telling:
     """Emits one provider's events.
 
     Attributes:
+        trace: Where they go.
         cause: The request whose attempt brings about what is told; None for time and by hand.
     """
 
-    __slots__ = ("_domain", "_slowed", "_trace", "cause")
+    __slots__ = ("_domain", "_slowed", "cause", "trace")
 
     def __init__(self, trace: Trace, provider: str, domain: str | None) -> None:
-        self._trace = trace
+        self.trace = trace
         self.cause: str | None = None
         self._slowed: dict[str, float | None] = {}
         # Each provider that shares the domain has a view, and a breaker, of its own.
         self._domain = f"domain {domain} of {provider}"
 
-    @property
-    def fine(self) -> bool:
-        """Does anybody want the fine events?"""
-        return self._trace.fine
-
     def taken(self, now: float, endpoint: Endpoint, permit: Permit) -> None:
         """A permit was lent, and a slot with it."""
-        emit, attempt = self._trace.emit_fine, permit.attempt
+        emit, attempt = self.trace.emit_fine, permit.attempt
         for scope, generation, probe in self._scopes(endpoint, permit):
             emit(
                 PermitTaken(
@@ -71,7 +67,7 @@ class Telling:
         self, now: float, endpoint: Endpoint, permit: Permit, own: Verdict, wide: Verdict
     ) -> None:
         """A permit came back with a verdict for each scope, and its slot with it."""
-        emit, attempt = self._trace.emit_fine, permit.attempt
+        emit, attempt = self.trace.emit_fine, permit.attempt
         scopes = self._scopes(endpoint, permit)
         for verdict, (scope, generation, probe) in zip((own, wide), scopes, strict=False):
             emit(
@@ -108,7 +104,7 @@ class Telling:
         """An endpoint's breaker (None: the domain's) heard a verdict, or found it stale."""
         scope = self._domain if endpoint is None else endpoint
         if not heard:
-            self._trace.emit_fine(
+            self.trace.emit_fine(
                 BreakerStale(
                     at_s=now,
                     scope=scope,
@@ -118,7 +114,7 @@ class Telling:
                 )
             )
         elif verdict is Verdict.OK or verdict is Verdict.FAIL:
-            self._trace.emit_fine(
+            self.trace.emit_fine(
                 BreakerCounted(
                     at_s=now,
                     scope=scope,
@@ -135,7 +131,7 @@ class Telling:
         """An endpoint's score moved; `before` is its success and latency without the verdict."""
         health = endpoint.health
         success_before, latency_before_s = before or (None, None)
-        self._trace.emit_fine(
+        self.trace.emit_fine(
             ScoreSet(
                 at_s=now,
                 endpoint=endpoint.name,
@@ -150,17 +146,17 @@ class Telling:
 
     def limited(self, now: float, endpoint: Endpoint) -> None:
         """An endpoint's concurrency limit was cut, or restarted."""
-        if self._trace.on:
+        if self.trace.on:
             limit = endpoint.concurrency.limit
-            self._trace.emit(
+            self.trace.emit(
                 LimitSet(at_s=now, endpoint=endpoint.name, limit=limit, request=self.cause)
             )
 
     def learned(self, now: float, endpoint: Endpoint, unit: Unit) -> None:
         """A provider said another limit a minute than the one that was kept so far."""
-        if self._trace.on and endpoint.rates is not None:
+        if self.trace.on and endpoint.rates is not None:
             limit = endpoint.rates.minutes[unit].limit(now)
-            self._trace.emit(
+            self.trace.emit(
                 RateLearned(
                     at_s=now,
                     endpoint=endpoint.name,
@@ -176,9 +172,9 @@ class Telling:
         if self._slowed.get(scope) == until:
             return
         self._slowed[scope] = until
-        if self._trace.fine:
+        if self.trace.fine:
             shut = RateShut(at_s=now, scope=scope, until=until, request=self.cause)
-            self._trace.emit_fine(shut)
+            self.trace.emit_fine(shut)
 
     def taken_over(self, now: float, scope: str, holds: Holds) -> None:
         """What held a scope in an earlier process holds it still."""
@@ -196,16 +192,16 @@ class Telling:
 
     def held(self, now: float, scope: str, hold: Hold, stated: bool) -> None:
         """A hold was set, until a time that its provider `stated` or we chose."""
-        if self._trace.on:
+        if self.trace.on:
             until, why, cause = hold.until, hold.why, self.cause
-            self._trace.emit(
+            self.trace.emit(
                 HoldSet(at_s=now, scope=scope, until=until, why=why, stated=stated, request=cause)
             )
 
     def cleared(self, now: float, scope: str, hold: Hold, how: str) -> None:
         """A hold ended."""
-        if self._trace.on:
-            self._trace.emit(HoldCleared(at_s=now, scope=scope, why=f"{hold.why}: {how}"))
+        if self.trace.on:
+            self.trace.emit(HoldCleared(at_s=now, scope=scope, why=f"{hold.why}: {how}"))
 
     def ended(self, now: float, scope: str, holds: Holds) -> None:
         """Tell of the holds that ended by time."""
@@ -229,8 +225,8 @@ class Telling:
             self._moved(self._domain, domain.moves.popleft())
 
     def _moved(self, scope: str, move: Move) -> None:
-        if self._trace.on:
-            self._trace.emit(
+        if self.trace.on:
+            self.trace.emit(
                 BreakerMoved(
                     at_s=move.at_s,
                     scope=scope,

@@ -79,8 +79,7 @@ async def serve(
         while True:
             if wiring.trace.fine:
                 _tell_decided(wiring, flight, decision)
-            seat = _seat(wiring, flight, decision)
-            if seat is None:
+            if (seat := _seat(wiring, flight, decision)) is None:
                 decision = await _wait_in_line(wiring, flight, decision)
                 continue
             candidate, permit, timeout_s = seat
