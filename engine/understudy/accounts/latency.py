@@ -3,8 +3,8 @@
 The layout is that of HDR histograms: whole microseconds up to 31 have a bucket each, and every
 doubling above is cut into 32 equal parts. Histograms of the same layout add up bucket by bucket, in
 any order and without any loss, wherever they were counted; so two processes may add to one row of a
-database at the same time. (The libraries for it cost two to five times as much for each value:
-https://pypi.org/project/hdrhistogram, https://pypi.org/project/ddsketch.)
+database at the same time. (The libraries for it, hdrhistogram and ddsketch, cost two to five times
+as much for each value.)
 """
 
 from __future__ import annotations
