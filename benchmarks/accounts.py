@@ -7,7 +7,6 @@ one dict; and a month of a busy service: the memory of a row, and the time to as
 
 from __future__ import annotations
 
-import argparse
 import gc
 import statistics
 import time
@@ -16,7 +15,7 @@ import tracemalloc
 import trio
 
 from benchmarks.overhead import QUESTION, configuration, crowd, instant
-from benchmarks.report import Record, record, report
+from benchmarks.report import Record, command, record
 from understudy import Attempt, Usage, open_engine
 from understudy.accounts.accounts import Accounts
 from understudy.accounts.book import Book
@@ -108,13 +107,9 @@ async def main(quick: bool) -> list[Record]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    report(
+    command(
         "accounts",
-        trio.run(main, options.quick),
-        as_json=options.json,
-        note="baseline: the call without accounts; of one count, three sums in a dict",
+        __doc__,
+        lambda quick: trio.run(main, quick),
+        "baseline: the call without accounts; of one count, three sums in a dict",
     )

@@ -9,19 +9,17 @@ waits at all must. CPU time of this process, all its threads, median of several 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import trio
 import uvloop
 
 from benchmarks.overhead import Once, configuration, crowd as trio_crowd
-from benchmarks.report import Record, record, report
+from benchmarks.report import Record, command, record
 from understudy import ChatOutput, Request, open_engine
 from understudy.bridges.asyncio_engine import AsyncioEngine, open_asyncio_engine
 from understudy.bridges.pump import Pump, Tick
@@ -137,14 +135,9 @@ def main(quick: bool) -> list[Record]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    found: Any = main(options.quick)
-    report(
+    command(
         "bridges",
-        found,
-        as_json=options.json,
-        note="value: CPU us a call, all of it; baseline: a bare asyncio coroutine that yields once",
+        __doc__,
+        main,
+        "value: CPU us a call, all of it; baseline: a bare asyncio coroutine that yields once",
     )

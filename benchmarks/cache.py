@@ -10,7 +10,6 @@ CPU time of this process, median of several rounds.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 import zlib
@@ -21,7 +20,7 @@ import msgspec
 import trio
 
 from benchmarks.overhead import configuration, crowd, instant
-from benchmarks.report import Record, record, report
+from benchmarks.report import Record, command, record
 from understudy import ChatOutput, Engine, Request, Usage, open_engine
 from understudy.cache.codec import LEVEL, encoded, entry_of
 from understudy.cache.shelf import OVERHEAD_BYTES
@@ -165,13 +164,9 @@ async def main(quick: bool) -> list[Record]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    report(
+    command(
         "cache",
-        trio.run(main, options.quick),
-        as_json=options.json,
-        note="CPU us a call, bytes an entry; baseline: what stands in the case, else uncompressed",
+        __doc__,
+        lambda quick: trio.run(main, quick),
+        "CPU us a call, bytes an entry; baseline: what stands in the case, else uncompressed",
     )

@@ -11,7 +11,6 @@ routed by turns, taken while all callers are in flight: starting them is no part
 
 from __future__ import annotations
 
-import argparse
 import gc
 import statistics
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 
 import trio
 
-from benchmarks.report import Record, record, report
+from benchmarks.report import Record, command, record
 from understudy import ChatOutput, Engine, Request, open_engine
 
 BUDGET_US = 25.0
@@ -218,13 +217,9 @@ async def main(quick: bool) -> list[Record]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    report(
+    command(
         "overhead",
-        trio.run(main, options.quick),
-        as_json=options.json,
-        note="value: CPU us a call that the engine adds; baseline: the bare call",
+        __doc__,
+        lambda quick: trio.run(main, quick),
+        "value: CPU us a call that the engine adds; baseline: the bare call",
     )

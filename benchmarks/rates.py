@@ -8,7 +8,6 @@ the baseline. All cases by turns, median of their differences.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import statistics
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Any
 import trio
 
 from benchmarks.overhead import crowd
-from benchmarks.report import Record, record, report
+from benchmarks.report import Record, command, record
 from understudy import ChatOutput, Engine, Reply, Request, Usage, open_engine
 from understudy_actors.domain.rates import Sighting, Unit
 
@@ -77,13 +76,9 @@ async def main(quick: bool) -> list[Record]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    report(
+    command(
         "rates",
-        trio.run(main, options.quick),
-        as_json=options.json,
-        note="value: CPU us a call that limits add; baseline: the same call without any",
+        __doc__,
+        lambda quick: trio.run(main, quick),
+        "value: CPU us a call that limits add; baseline: the same call without any",
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 import msgspec
@@ -50,6 +52,17 @@ def versions() -> dict[str, str]:
     """Interpreter, machine and the libraries that matter."""
     found = {name: version(name) for name in LIBRARIES}
     return {"python": platform.python_version(), "machine": platform.machine(), **found}
+
+
+def command(
+    name: str, about: str | None, measure: Callable[[bool], list[Record]], note: str = ""
+) -> None:
+    """Run a benchmark from the command line: `measure` is told whether it should be quick."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    report(name, measure(options.quick), as_json=options.json, note=note)
 
 
 def report(name: str, records: list[Record], *, as_json: bool, note: str = "") -> None:

@@ -10,7 +10,6 @@ the same bytes by `sqlite3` alone, a transaction a batch.
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 import statistics
 import tempfile
@@ -23,7 +22,7 @@ import msgspec
 import trio
 
 from benchmarks.overhead import BUDGET_US, configuration, measure
-from benchmarks.report import Record, record, report
+from benchmarks.report import Record, command, record
 from understudy import ChatOutput, Engine, Reply, Request, Usage, open_engine
 from understudy.store.address import of_file
 from understudy.store.database import Database
@@ -192,8 +191,8 @@ async def main(quick: bool) -> list[Record]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer calls, for a first look")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    arguments = parser.parse_args()
-    report("store", trio.run(main, arguments.quick), as_json=arguments.json)
+    command(
+        "store",
+        __doc__,
+        lambda quick: trio.run(main, quick),
+    )
