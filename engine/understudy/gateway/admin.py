@@ -14,9 +14,8 @@ from understudy.gateway.asked import converted
 from understudy.gateway.body import read_json
 from understudy.gateway.desk import Desk
 from understudy.gateway.exchange import header_map
-from understudy.gateway.pages import as_json, told_wrong
-from understudy.gateway.problem import Refused, problem_of
-from understudy_actors.domain.errors import UnderstudyError
+from understudy.gateway.pages import as_json
+from understudy.gateway.problem import Refused
 
 ROOT: Final = "/admin"
 
@@ -93,11 +92,8 @@ class Admin:
 
     def _reading(self, read: Callable[[Any, Http], Any]) -> Callable[[Http], Awaitable[Response]]:
         async def page(http: Http) -> Response:
-            try:
-                self._desk.guard.admin(header_map(http.scope))
-                return as_json(to_builtins(read(self._desk.engine, http)))
-            except (Refused, UnderstudyError) as error:
-                return told_wrong(http, problem_of(error))
+            self._desk.guard.admin(header_map(http.scope))
+            return as_json(to_builtins(read(self._desk.engine, http)))
 
         return page
 
@@ -106,12 +102,9 @@ class Admin:
     ) -> Callable[[Http], Awaitable[Response]]:
         async def page(http: Http) -> Response:
             headers = header_map(http.scope)
-            try:
-                self._desk.guard.admin(headers)
-                asked = converted(await read_json(http.receive, headers, 65_536), form)
-                done = act(self._desk.engine, asked)
-            except (Refused, UnderstudyError) as error:
-                return told_wrong(http, problem_of(error))
+            self._desk.guard.admin(headers)
+            asked = converted(await read_json(http.receive, headers, 65_536), form)
+            done = act(self._desk.engine, asked)
             return as_json({"done": True} if done is None else done)
 
         return page

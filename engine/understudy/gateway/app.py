@@ -16,12 +16,14 @@ from understudy.gateway.desk import Desk
 from understudy.gateway.guard import Guard
 from understudy.gateway.limits import Limits
 from understudy.gateway.pages import Pages
+from understudy.gateway.problem import Refused
 from understudy.gateway.wires.anthropic_messages import AnthropicMessages
 from understudy.gateway.wires.openai_chat import OpenAIChat
 from understudy.gateway.wires.openai_embeddings import OpenAIEmbeddings
 from understudy.gateway.wires.openai_images import OpenAIImages
 from understudy.gateway.wires.responses import Responses
 from understudy.ports import Ports
+from understudy_actors.domain.errors import UnderstudyError
 
 WIRES: Final[Sequence[tuple[str, Wire]]] = (
     ("/v1/chat/completions", OpenAIChat()),
@@ -71,7 +73,8 @@ def create_app(
     return Starlette(
         routes=[*routes, *pages.routes(), *Admin(desk).routes()],
         lifespan=lifespan,
-        exception_handlers={HTTPException: pages.no_such_page},
+        exception_handlers={HTTPException: pages.no_such_page, Exception: pages.failed}
+        | dict.fromkeys((Refused, UnderstudyError), pages.failed),
     )
 
 

@@ -15,7 +15,8 @@ from starlette.routing import Route
 from understudy.gateway.body import read_json
 from understudy.gateway.desk import Desk
 from understudy.gateway.exchange import header_map
-from understudy.gateway.problem import INVALID, Problem, Refused
+from understudy.gateway.headers import of_problem
+from understudy.gateway.problem import INVALID, Problem, Refused, problem_of
 from understudy.gateway.wires import anthropic_requests
 from understudy.gateway.wires.anthropic_messages import error_body as anthropic_error
 from understudy.gateway.wires.openai_errors import error_body as openai_error
@@ -50,70 +51,50 @@ class Pages:
         """The process lives."""
         return as_json({"status": "healthy"})
 
-    async def ready(self, http: Http) -> Response:
+    async def ready(self, _http: Http) -> Response:
         """Somebody can be asked."""
-        try:
-            report = self._desk.engine.status()
-        except Refused as refused:
-            return _refusal(http, refused)
-        ready = report.healthy > 0
+        ready = self._desk.engine.status().healthy > 0
         return as_json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
     async def status(self, http: Http) -> Response:
         """The status document."""
-        try:
-            self._desk.guard.visitor(header_map(http.scope))
-            return as_json(self._desk.engine.status())
-        except Refused as refused:
-            return _refusal(http, refused)
+        self._desk.guard.visitor(header_map(http.scope))
+        return as_json(self._desk.engine.status())
 
     async def metrics(self, http: Http) -> Response:
         """Metrics, as Prometheus reads them."""
-        try:
-            self._desk.guard.visitor(header_map(http.scope))
-            return Response(self._desk.metrics.page(), media_type=CONTENT_TYPE)
-        except Refused as refused:
-            return _refusal(http, refused)
+        self._desk.guard.visitor(header_map(http.scope))
+        return Response(self._desk.metrics.page(), media_type=CONTENT_TYPE)
 
     async def models(self, http: Http) -> Response:
         """Every name that requests may use."""
-        try:
-            self._desk.guard.visitor(header_map(http.scope))
-            known = self._desk.engine.models()
-        except Refused as refused:
-            return _refusal(http, refused)
+        self._desk.guard.visitor(header_map(http.scope))
+        known = self._desk.engine.models()
         if ANTHROPIC_VERSION in http.headers:
             return as_json(_anthropic_list([self._anthropic(each) for each in known]))
         return as_json({"object": "list", "data": [self._openai(each) for each in known]})
 
     async def model(self, http: Http) -> Response:
         """One of them."""
-        name = http.path_params["name"]
-        try:
-            self._desk.guard.visitor(header_map(http.scope))
-            known = {each.name: each for each in self._desk.engine.models()}
-            if (found := known.get(name)) is None:
-                raise Refused(
-                    "there is no such model: GET /v1/models lists them",
-                    status=HTTPStatus.NOT_FOUND,
-                    code="model_not_found",
-                    param="model",
-                )
-        except Refused as refused:
-            return _refusal(http, refused)
+        self._desk.guard.visitor(header_map(http.scope))
+        known = {each.name: each for each in self._desk.engine.models()}
+        if (found := known.get(http.path_params["name"])) is None:
+            why = "there is no such model: GET /v1/models lists them"
+            raise Refused(why, status=404, code="model_not_found", param="model")
         shown = self._anthropic if ANTHROPIC_VERSION in http.headers else self._openai
         return as_json(shown(found))
 
     async def count_tokens(self, http: Http) -> Response:
         """About how many tokens a prompt has; no provider is asked."""
         headers = header_map(http.scope)
-        try:
-            self._desk.guard.caller(headers)
-            body = await read_json(http.receive, headers)
-            tokens = estimate_tokens(anthropic_requests.read_prompt(body))
-        except Refused as refused:
-            return as_json(anthropic_error(refused.problem), refused.problem.status)
+        self._desk.guard.caller(headers)
+        body = await read_json(http.receive, headers)
+        tokens = estimate_tokens(anthropic_requests.read_prompt(body))
         return as_json({"input_tokens": tokens})
+
+    async def failed(self, http: Http, error: Exception) -> Response:
+        """What a page raised, in the words of the caller's format."""
+        return _told_wrong(http, problem_of(error))
 
     async def no_such_page(self, http: Http, error: Exception) -> Response:
         """What is no page, or not for this method, in the words of the caller's format."""
@@ -126,7 +107,7 @@ class Pages:
             code="not_found" if error.status_code == HTTPStatus.NOT_FOUND else None,
             message=why.get(error.status_code, error.detail),
         )
-        return told_wrong(http, problem, dict(error.headers or {}))
+        return _told_wrong(http, problem, dict(error.headers or {}))
 
     def _openai(self, model: RoutableModel) -> dict[str, Any]:
         owners = dict.fromkeys(each.partition("/")[0] for each in model.endpoints)
@@ -155,15 +136,12 @@ def _anthropic_list(models: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _refusal(http: Http, refused: Refused) -> Response:
-    return told_wrong(http, refused.problem)
-
-
-def told_wrong(http: Http, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+def _told_wrong(http: Http, problem: Problem, headers: dict[str, str] | None = None) -> Response:
     """An error in the words of the caller's format."""
     speaks_anthropic = ANTHROPIC_VERSION in http.headers or http.url.path.startswith("/v1/messages")
     body = anthropic_error(problem) if speaks_anthropic else openai_error(problem)
-    return as_json(body, problem.status, headers)
+    told = {name.decode(): value.decode() for name, value in of_problem(problem)}
+    return as_json(body, problem.status, {**told, **(headers or {})})
 
 
 def as_json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
