@@ -20,6 +20,7 @@ SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "bounds": ("understudy.routing.purse:worst", "understudy.routing.purse:expected"),
     "payers": ("understudy.routing.purse:payers",),
     "purse": ("understudy.spending:Purse",),
+    "owed": ("understudy.routing.purse:Owed",),
 }
 
 
@@ -184,9 +185,9 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "purse",
         "settlements of those who left are lost",
-        "        self._owed.append(SettleMoney(lent.number, actual, lent.request, attempt))\n",
+        "        self._owed.tell(SettleMoney(lent.number, actual, lent.request, attempt))\n",
         "        if actual is not None:\n"
-        "            self._owed.append(SettleMoney(lent.number, actual, lent.request, attempt))\n",
+        "            self._owed.tell(SettleMoney(lent.number, actual, lent.request, attempt))\n",
         _a_flood_that_is_shortened,
     ),
     (

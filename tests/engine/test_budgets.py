@@ -223,6 +223,22 @@ async def test_what_ends_while_the_ledger_has_given_up_is_settled_when_it_is_bac
         assert len(books.of(MoneyCharged)) == 2
 
 
+async def test_whoever_looks_at_the_budgets_while_they_change_disturbs_nothing() -> None:
+    """A listener is called within the ledger's turn: it is refused, and no charge is lost by it."""
+    async with an_engine({"p": answering(10)}, {"usd": 0.0003}) as (engine, books):
+
+        def look(_seq: int, event: object) -> None:
+            if isinstance(event, MoneyCharged):
+                engine.budgets()
+
+        engine.listen(look)
+        for _ in range(2):
+            await engine.route(ask())
+        (budget,) = engine.budgets()
+        assert (budget.spent_usd, budget.reserved_usd) == (0.0002, 0.0)
+        assert len(books.of(MoneyCharged)) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "path"),
     [

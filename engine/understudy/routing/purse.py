@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 from understudy.config.money import SpendingMode
 from understudy.routing.bounds import UNBOUNDED, UNPRICED, Bound, expected, worst
 from understudy.routing.endings import OVER_BUDGET
+from understudy.routing.owed import Owed
 from understudy.routing.payers import payers
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import Candidate
@@ -25,7 +25,7 @@ from understudy_actors.ledger.money import Reserved, Standing, TooDear
 from understudy_actors.ledger.projection import Forecast
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.runtime.actor import Ref
-from understudy_actors.runtime.errors import ActorError, ActorSuspended, AskCycle, Crashed
+from understudy_actors.runtime.errors import ActorError
 from understudy_actors.runtime.mailbox import Lane
 from understudy_actors.runtime.ports import Clock
 
@@ -83,7 +83,7 @@ class Purse:
         self._seen: dict[str, SeenOutput] | None = {} if mode == "expected" else None
         self._desk = desk
         self._lent: dict[int, Lent] = {}
-        self._owed: deque[Dispatched | SettleMoney] = deque()  # the ledger has yet to hear of it
+        self._owed = Owed[Dispatched | SettleMoney](ledger)
         self._uncovered: set[int] = set()
 
     @property
@@ -109,7 +109,7 @@ class Purse:
             return Refusal(None, f"{NO_STORE}{self._desk.failing}")
         amount, least = bound.amount, bound.least
         message = Reserve(scopes, amount, self._strict, flight.id, attempt, least)
-        self._pay_back()
+        self._owed.tell()
         try:
             answer: Reserved | TooDear = self._ledger.ask_now(message)
         except ActorError as error:  # no ledger, no spending
@@ -142,8 +142,7 @@ class Purse:
     def dispatched(self, attempt: int) -> None:
         """The attempt is on its way: from here on it may cost money."""
         if (lent := self._lent.get(attempt)) is not None:
-            self._owed.append(Dispatched(lent.number))
-            self._pay_back()
+            self._owed.tell(Dispatched(lent.number))
 
     def settle(self, attempt: int, actual: int | None) -> int | None:
         """The attempt ended, and cost `actual` micro-USD; None: nobody knows.
@@ -156,8 +155,7 @@ class Purse:
             return None
         if self._uncovered:
             self._uncovered.discard(attempt)
-        self._owed.append(SettleMoney(lent.number, actual, lent.request, attempt))
-        self._pay_back()
+        self._owed.tell(SettleMoney(lent.number, actual, lent.request, attempt))
         return lent.max_tokens
 
     def standing(self) -> Sequence[Standing]:
@@ -166,7 +164,7 @@ class Purse:
         Raises:
             ActorError: The ledger is down.
         """
-        self._pay_back()
+        self._owed.tell()
         found: Sequence[Standing] = self._ledger.ask_now(Stand())
         return found
 
@@ -176,31 +174,13 @@ class Purse:
         Raises:
             ActorError: The ledger is down.
         """
-        self._pay_back()
+        self._owed.tell()
         found: Sequence[tuple[Standing, Forecast]] = self._ledger.ask_now(Foresee())
         return found
 
     def thaw(self, scope: Scope) -> None:
         """Lend again under the budgets of a scope that a breach froze."""
         self._ledger.tell(Thaw(scope), Lane.CONTROL)
-
-    def _pay_back(self) -> None:
-        """Tell the ledger what it is owed, in order; what it cannot take now, it hears later.
-
-        A ledger that is about to restart finds it in its mailbox. One that has given up takes
-        nothing into it: then this is tried again before anything else is asked of it.
-        """
-        owed = self._owed
-        while owed:
-            try:
-                self._ledger.ask_now(owed[0])
-            except Crashed:
-                pass  # its successor makes good what it crashed over
-            except (ActorSuspended, AskCycle):
-                self._ledger.tell(owed[0], Lane.RESULTS)
-            except ActorError:
-                return
-            owed.popleft()
 
     def _bound(self, flight: Flight, candidate: Candidate) -> Bound | str:
         if self._seen is None:

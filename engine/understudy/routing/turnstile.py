@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from understudy.routing.owed import Owed
 from understudy.routing.payers import payers
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.errors import OverLimit
@@ -16,8 +16,7 @@ from understudy_actors.limits.actor import Enter, Leave
 from understudy_actors.limits.gate import TooFast
 from understudy_actors.provider.rates import RATE_LIMITED
 from understudy_actors.runtime.actor import Ref
-from understudy_actors.runtime.errors import ActorError, ActorSuspended, AskCycle, Crashed
-from understudy_actors.runtime.mailbox import Lane
+from understudy_actors.runtime.errors import ActorError
 from understudy_actors.runtime.ports import Clock
 
 _NOTHING: Final = (0, 0, 0)
@@ -31,7 +30,7 @@ class Turnstile:
         self._limits = limits
         self._clock = clock
         self._kinds = tuple(sorted(set(kinds)))
-        self._owed: deque[Leave] = deque()  # the actor has yet to hear of it
+        self._owed = Owed[Leave](limits)
 
     def enter(self, flight: Flight) -> None:
         """Let a request in; it is marked with a number, by which it is told to leave.
@@ -45,7 +44,7 @@ class Turnstile:
         body, output = flight.request.input, flight.output_tokens
         if isinstance(body, ChatInput) and body.max_tokens is not None:
             output = body.max_tokens
-        self._tell()
+        self._owed.tell()
         try:
             answer: int | TooFast = self._limits.ask_now(Enter(scopes, flight.input_tokens, output))
         except ActorError as error:  # whom nobody can count is not let in
@@ -59,23 +58,8 @@ class Turnstile:
         """A request that was let in has ended; `seen` is what was seen through for it."""
         reached = result is not None or bool(seen.attempts)
         now = self._clock.now()
-        self._owed.append(Leave(flight.entered, now, _used(seen, result), reached))
+        self._owed.tell(Leave(flight.entered, now, _used(seen, result), reached))
         flight.entered = 0
-        self._tell()
-
-    def _tell(self) -> None:
-        """Tell the actor who left, in order. One that has given up hears it when it is back."""
-        owed = self._owed
-        while owed:
-            try:
-                self._limits.ask_now(owed[0])
-            except Crashed:
-                pass  # its successor makes good what it crashed over
-            except (ActorSuspended, AskCycle):
-                self._limits.tell(owed[0], Lane.RESULTS)
-            except ActorError:
-                return
-            owed.popleft()
 
     def _refused(self, why: str, retry_at: float | None) -> OverLimit:
         after_s, advice = None, "Raise it, or ask for less."
