@@ -64,6 +64,7 @@ from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import (
     Caching,
     Complexity,
+    ImageFile,
     ImagePart,
     Message,
     Request,
@@ -84,7 +85,7 @@ from understudy_actors.domain.result import (
 __all__ = [
     # opening and asking
     "open_engine", "Engine", "Request", "Message", "TextPart", "ImagePart", "Tool", "ToolCall",
-    "Complexity", "Caching",
+    "ImageFile", "Complexity", "Caching",
     # what comes back
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",

@@ -159,8 +159,11 @@ def estimate_tokens(request: Request) -> int:
                 size += _bytes(call.name) + _bytes(call.arguments)
     elif isinstance(asked, EmbeddingInput):
         size = sum(map(_bytes, asked.texts))
+    elif isinstance(asked, ImageInput):
+        size = _bytes(asked.prompt)
+        fixed = IMAGE_TOKENS * (len(asked.images) + (asked.mask is not None))
     else:
-        size = _bytes(asked.prompt) if isinstance(asked, ImageInput) else 0
+        size = 0
     return -(-size // BYTES_PER_TOKEN) + fixed
 
 

@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 
 from tests.engine.house import Script, house, ordered
-from understudy import (
-    InvalidRequest,
-    Message,
-    Request,
-)
+from understudy import ImageFile, InvalidRequest, Message, Request
 from understudy_actors.domain import events
 from understudy_actors.domain.request import ChatInput, EmbeddingInput, ImageInput
 
 HI = Request.chat("hi")
+PICTURE = ImageFile(b"x")
 
 BAD: list[Any] = [
     "hi",
@@ -59,6 +56,18 @@ BAD: list[Any] = [
     Request.embed("a", dimensions=0),
     Request.image(""),
     Request.image("cat", n=0),
+    Request.edit_image("cat"),
+    Request.edit_image("", PICTURE),
+    Request.edit_image("cat", *[PICTURE] * 17),
+    Request.edit_image("cat", ImageFile(b"")),
+    Request.edit_image("cat", b"a picture"),  # type: ignore[arg-type]
+    Request.edit_image("cat", ImageFile("text")),  # type: ignore[arg-type]
+    Request.edit_image("cat", ImageFile(b"x", "text/html")),
+    Request.edit_image("cat", ImageFile(b"x", "image/png\r\nx: y")),
+    Request.edit_image("cat", PICTURE, mask=ImageFile(b"")),
+    Request(operation="image", input=ImageInput("cat", images=(PICTURE,))),
+    Request(operation="image", input=ImageInput("cat", mask=PICTURE)),
+    Request(operation="image_edit", input=ImageInput("cat", images=[PICTURE])),  # type: ignore[arg-type]
     Request.custom("no-such-operation"),
     Request(operation=["chat"], input=ChatInput((Message("user", "hi"),))),  # type: ignore[arg-type]
     Request(operation="chat", input="hi"),  # type: ignore[arg-type]

@@ -11,6 +11,8 @@ from understudy_actors.domain import operation
 
 PRIORITY_MAX: Final = 3
 """Priorities go from minus this to this."""
+IMAGES_MAX: Final = 16
+"""A request brings along this many pictures at most, a mask apart: as many as OpenAI takes."""
 
 
 class Complexity(enum.StrEnum):
@@ -102,14 +104,29 @@ class EmbeddingInput(Struct, frozen=True, tag="embedding", omit_defaults=True):
     dimensions: int | None = None
 
 
+class ImageFile(Struct, frozen=True):
+    """A picture that a request brings along, as the bytes of a file of that media type."""
+
+    data: bytes
+    media_type: str = "image/png"
+
+    def __repr__(self) -> str:
+        return f"<ImageFile {self.media_type}, {len(self.data)} bytes>"
+
+
 class ImageInput(Struct, frozen=True, tag="image", omit_defaults=True):
-    """A picture to draw: `size` is `WxH` in pixels or `auto`, `quality` as the provider says."""
+    """A picture to draw: `size` is `WxH` in pixels or `auto`, `quality` as the provider says.
+
+    `images` are what an `image_edit` starts from; the clear places of `mask` are to be drawn anew.
+    """
 
     prompt: str
     n: int = 1
     size: str | None = None
     quality: str | None = None
     output_format: str | None = None
+    images: tuple[ImageFile, ...] = ()
+    mask: ImageFile | None = None
 
 
 def pictures(request: Request) -> int:
@@ -233,6 +250,22 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Ask for a picture."""
         body = ImageInput(prompt, n, size, quality, output_format)
         return cls(operation=operation.IMAGE, input=body, **conditions)
+
+    @classmethod
+    def edit_image(
+        cls,
+        prompt: str,
+        *images: ImageFile,
+        mask: ImageFile | None = None,
+        n: int = 1,
+        size: str | None = None,
+        quality: str | None = None,
+        output_format: str | None = None,
+        **conditions: Any,
+    ) -> Request:
+        """Ask for pictures made from others."""
+        body = ImageInput(prompt, n, size, quality, output_format, images, mask)
+        return cls(operation=operation.IMAGE_EDIT, input=body, **conditions)
 
     @classmethod
     def custom(

@@ -50,7 +50,12 @@ class LocalAdapter:
     no JSON for) it refuses.
     """
 
-    operations: tuple[str, ...] = (operation.CHAT, operation.EMBEDDING, operation.IMAGE)
+    operations: tuple[str, ...] = (
+        operation.CHAT,
+        operation.EMBEDDING,
+        operation.IMAGE,
+        operation.IMAGE_EDIT,
+    )
 
     def __init__(
         self, *, name: str = "local", reply: str = REPLY, dimensions: int = DIMENSIONS

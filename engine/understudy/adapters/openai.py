@@ -18,6 +18,7 @@ from understudy.adapters.classify import Rules
 from understudy.adapters.failure import response_failure, unusable
 from understudy.adapters.headers import json_headers, request_id, stream_headers
 from understudy.adapters.limits import RateHeaders
+from understudy.adapters.multipart import form
 from understudy.adapters.openai_replies import (
     chat_output,
     chat_usage,
@@ -32,6 +33,7 @@ from understudy.adapters.openai_requests import (
     continues,
     embedding_body,
     image_body,
+    image_files,
 )
 from understudy.adapters.openai_rules import OPENAI_LIMITS, OPENAI_RULES
 from understudy.adapters.openai_stream import OpenAIEvents
@@ -61,7 +63,12 @@ REQUEST_ID_HEADERS: Final = (
 class OpenAIAdapter:
     """Chat, embeddings and pictures in OpenAI's format."""
 
-    operations: tuple[str, ...] = (operation.CHAT, operation.EMBEDDING, operation.IMAGE)
+    operations: tuple[str, ...] = (
+        operation.CHAT,
+        operation.EMBEDDING,
+        operation.IMAGE,
+        operation.IMAGE_EDIT,
+    )
 
     def __init__(
         self,
@@ -80,6 +87,9 @@ class OpenAIAdapter:
             dialect = self._dialect_of(target)
             url, body = _url_and_body(request, target, dialect)
             headers = json_headers(target, "authorization", "Bearer ")
+            if isinstance(asked := request.input, ImageInput) and asked.images:
+                headers["content-type"], packed = form(body, image_files(asked))
+                return HttpRequest("POST", url, headers, packed)
             return HttpRequest("POST", url, headers, encode(body))
         except Unusable as problem:
             error = unusable(target, None, problem)
@@ -160,7 +170,8 @@ def _url_and_body(request: Request, target: Target, dialect: Dialect) -> tuple[s
     elif isinstance(asked, EmbeddingInput):
         path, body = "/embeddings", embedding_body(request, asked, target, dialect)
     elif isinstance(asked, ImageInput):
-        path, body = "/images/generations", image_body(request, asked, target, dialect)
+        path = "/images/edits" if asked.images else "/images/generations"
+        body = image_body(request, asked, target, dialect)
     else:
         raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
     if isinstance(extra := target.options.get("body"), dict):

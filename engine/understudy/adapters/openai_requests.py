@@ -12,6 +12,7 @@ from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import (
     ChatInput,
     EmbeddingInput,
+    ImageFile,
     ImageInput,
     Message,
     Part,
@@ -111,12 +112,19 @@ def embedding_body(
 def image_body(
     request: Request, asked: ImageInput, target: Target, dialect: Dialect
 ) -> dict[str, Any]:
-    """The body of `POST /images/generations`."""
+    """The body of `POST /images/generations`, and the fields of a form at `/images/edits`."""
     body: dict[str, Any] = {"model": target.model, "prompt": asked.prompt, "n": asked.n}
     for name in ("size", "quality", "output_format"):
         if (value := getattr(asked, name)) is not None:
             body[name] = value
     return _with_user(body, request, dialect)
+
+
+def image_files(asked: ImageInput) -> list[tuple[str, ImageFile]]:
+    """The files of a form at `/images/edits`, each with the name of its field."""
+    name = "image" if len(asked.images) == 1 else "image[]"
+    files = [(name, each) for each in asked.images]
+    return files if asked.mask is None else [*files, ("mask", asked.mask)]
 
 
 def answer_limit(asked: int | None, cap: int | None) -> int | None:

@@ -144,10 +144,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 """Every kind that comes with the library, by name."""
 
 _BY_NAME: Final = (
-    ("embed", operation.EMBEDDING),
-    ("image", operation.IMAGE),
-    ("dall-e", operation.IMAGE),
-    ("flux", operation.IMAGE),
+    ("embed", (operation.EMBEDDING,)),
+    ("gpt-image", (operation.IMAGE, operation.IMAGE_EDIT)),
+    ("image", (operation.IMAGE,)),
+    ("dall-e", (operation.IMAGE,)),
+    ("flux", (operation.IMAGE,)),
 )
 
 
@@ -156,4 +157,4 @@ def usual_operations(kind: Kind, model: str) -> tuple[str, ...]:
     if kind.operations:
         return kind.operations
     folded = model.casefold()
-    return (next((what for part, what in _BY_NAME if part in folded), operation.CHAT),)
+    return next((what for part, what in _BY_NAME if part in folded), (operation.CHAT,))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
+from understudy_actors.domain import operation
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.request import (
+    IMAGES_MAX,
     PRIORITY_MAX,
     Caching,
     ChatInput,
     Complexity,
     CustomInput,
     EmbeddingInput,
+    ImageFile,
     ImageInput,
     ImagePart,
     Message,
@@ -33,6 +37,7 @@ _TEXTS: Final = (
     *("user", "team", "key", "tenant", "id"),
 )
 _PARTS: Final = (TextPart, ImagePart)
+_MEDIA_TYPE: Final = re.compile(r"image/[a-z0-9.+-]{1,40}", re.ASCII)
 
 
 def validate(request: Request, operations: Collection[str], strategies: Collection[str]) -> None:
@@ -72,6 +77,8 @@ def validate(request: Request, operations: Collection[str], strategies: Collecti
             "input", type(body).__name__, "a ChatInput, EmbeddingInput, ImageInput or CustomInput"
         )
     check(body)
+    if check is _image:
+        _starts_from(request.operation, body)  # type: ignore[arg-type]  # the table says so
 
 
 def _is_plain(request: Request) -> bool:
@@ -159,6 +166,24 @@ def _image(body: ImageInput) -> None:
     if not body.prompt or not isinstance(body.prompt, str):
         raise _invalid("input.prompt", "empty", "some text")
     _whole("input.n", body.n, 1)
+    if type(body.images) is not tuple or len(body.images) > IMAGES_MAX:
+        raise _invalid("input.images", "something else", f"a tuple of at most {IMAGES_MAX}")
+    brought = body.images if body.mask is None else (*body.images, body.mask)
+    for each in brought:
+        if not isinstance(each, ImageFile) or not isinstance(each.data, bytes) or not each.data:
+            raise _invalid("input.images", "with one that is none", "an ImageFile with some bytes")
+        if not isinstance(each.media_type, str) or not _MEDIA_TYPE.fullmatch(each.media_type):
+            raise _invalid("input.images", each, "a media type such as image/png")
+
+
+def _starts_from(asked: str, body: ImageInput) -> None:
+    """Edits need a picture to start from; drawing has none."""
+    if asked == operation.IMAGE_EDIT and not body.images:
+        raise _invalid("input.images", "empty", "at least one picture to edit")
+    if asked == operation.IMAGE and body.images:
+        raise _invalid("operation", asked, f"{operation.IMAGE_EDIT}, since it brings pictures")
+    if body.mask is not None and not body.images:
+        raise _invalid("input.mask", "there", "a picture that it belongs to")
 
 
 def _custom(body: CustomInput) -> None:

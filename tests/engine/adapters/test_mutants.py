@@ -20,19 +20,32 @@ from understudy.adapters import (
     classify,
     delay,
     failure,
+    multipart,
     openai_replies,
+    openai_requests,
     openai_rules,
 )
 from understudy.adapters.openai_rules import OPENAI_RULES
 from understudy.secret import Secret
 from understudy_actors.domain.errors import ProviderError
+from understudy_actors.domain.request import ImageFile, ImageInput
 
 CLASSIFY, DELAY = "understudy.adapters.classify", "understudy.adapters.delay"
 FAILURE, REPLIES = "understudy.adapters.failure", "understudy.adapters.openai_replies"
-REAL = {
-    module.__name__: module
-    for module in (anthropic_replies, body, classify, delay, failure, openai_replies, openai_rules)
-}
+MULTIPART, ASKS = "understudy.adapters.multipart", "understudy.adapters.openai_requests"
+READERS = (anthropic_replies, body, classify, delay, failure, openai_replies, openai_rules)
+REAL = {module.__name__: module for module in (*READERS, multipart, openai_requests)}
+PICTURE = ImageFile(b"picture")
+EDIT = ImageInput("x", images=(PICTURE, PICTURE), mask=PICTURE)
+
+
+def refused(function: Callable[..., Any], *args: Any) -> bool:
+    """Is that not done?"""
+    try:
+        function(*args)
+    except body.Unusable:
+        return True
+    return False
 
 
 def classified(status: int | None, error: dict[str, Any], *, hinted: bool = False) -> Any:
@@ -213,6 +226,31 @@ FAULTS: list[tuple[Mutant, Callable[[ModuleType], object]]] = [
             "and value <= COUNT_MAX",
         ),
         lambda module: module.count(-1),
+    ),
+    (
+        Mutant(
+            "a boundary that may occur", MULTIPART, "digest.update(head.encode() + value)", "pass"
+        ),
+        lambda module: module.form({}, [("image", PICTURE)])[0],
+    ),
+    (
+        Mutant(
+            "a media type with more headers",
+            MULTIPART,
+            "file.media_type.isascii() and file.media_type.isprintable()",
+            "True",
+        ),
+        lambda module: refused(module.form, {}, [("image", ImageFile(b"x", "a\r\nb: c"))]),
+    ),
+    (
+        Mutant("a mask is left out", ASKS, "return files if asked.mask is None", "return files #"),
+        lambda module: module.image_files(EDIT),
+    ),
+    (
+        Mutant(
+            "many pictures under the name of one", ASKS, "len(asked.images) == 1", "asked.images"
+        ),
+        lambda module: module.image_files(EDIT),
     ),
 ]
 

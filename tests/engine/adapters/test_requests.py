@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from base64 import b64decode
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
+from python_multipart import FormParser
+from python_multipart.multipart import parse_options_header
 
 from tests.engine.adapters.wire import (
     ANTHROPIC,
@@ -25,6 +28,7 @@ from understudy.transport.http import HttpRequest
 from understudy_actors.domain.errors import AuthenticationFailed, BadRequest
 from understudy_actors.domain.request import (
     ChatInput,
+    ImageFile,
     ImagePart,
     Message,
     Request,
@@ -35,6 +39,9 @@ from understudy_actors.domain.request import (
 
 ADAPTERS: list[WireAdapterUnderTest] = [OPENAI, COMPATIBLE, ANTHROPIC]
 PIXEL: str = example("openai.images.response")["data"][0]["b64_json"]
+
+
+ODD: dict[str, object] = {"deep": {"a": 1}, "o": "é"}
 
 
 def sent(request: HttpRequest) -> dict[str, Any]:
@@ -101,6 +108,65 @@ def test_openai_embeddings_and_pictures_are_built_as_documented() -> None:
     built = OPENAI.build(draw, target(model="gpt-image-2.5-flare", options={"body": extra}))
     assert built.url.endswith("/v1/images/generations")
     assert sent(built) == expected
+
+
+def test_an_openai_edit_is_a_form_as_documented() -> None:
+    documented = example("openai.images-edit.request")
+    files = [
+        (each["name"], ImageFile(b64decode(each["base64"]), each["content_type"]))
+        for each in documented["files"]
+    ]
+    (_, picture), (_, mask) = files
+    edit = Request.edit_image("make it blue", picture, picture, mask=mask, size="1024x1024")
+    built = OPENAI.build(edit, target(model="gpt-image-2.5-flare"))
+    assert built.url.endswith("/v1/images/edits")
+    fields, found = read_form(built)
+    assert fields == documented["fields"]
+    assert found == [files[0], files[0], files[1]]
+    alone = OPENAI.build(Request.edit_image("make it blue", picture), target())
+    assert [name for name, _ in read_form(alone)[1]] == ["image"]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=80), min_size=1, max_size=3), st.data())
+def test_any_pictures_survive_the_form(pictures: list[bytes], data: st.DataObject) -> None:
+    """Even those that hold line ends, dashes and the boundary of another form."""
+    files = tuple(map(ImageFile, pictures))
+    first = OPENAI.build(Request.edit_image("x", *files), target()).body
+    at = data.draw(st.integers(0, len(first) - 1))
+    tricky = ImageFile(first[at:] + b"\r\n--")
+    built = OPENAI.build(
+        Request.edit_image("x", *files, mask=tricky), target(options={"body": ODD})
+    )
+    fields, found = read_form(built)
+    assert [each.data for _, each in found] == [*pictures, tricky.data]
+    assert fields == {"model": "gpt-5.4-mini", "prompt": "x", "n": "1", "deep": '{"a":1}', "o": "é"}
+
+
+@pytest.mark.parametrize("kind", ["image/png\r\nx: y", "image/\ud800", "image/é"])
+def test_a_picture_of_no_media_type_is_refused_before_the_call(kind: str) -> None:
+    with pytest.raises(BadRequest, match="media type"):
+        OPENAI.build(Request.edit_image("x", ImageFile(b"x", kind)), target())
+
+
+def read_form(built: HttpRequest) -> tuple[dict[str, str], list[tuple[str, ImageFile]]]:
+    """The texts and files of a form, as somebody else's parser reads them."""
+    kind, options = parse_options_header(built.headers["content-type"])
+    assert kind == b"multipart/form-data"
+    texts: dict[str, str] = {}
+    files: list[tuple[str, ImageFile]] = []
+
+    def text(field: Any) -> None:
+        texts[field.field_name.decode()] = (field.value or b"").decode()
+
+    def file(found: Any) -> None:
+        found.file_object.seek(0)
+        data = found.file_object.read()
+        files.append((found.field_name.decode(), ImageFile(data, found.content_type)))
+
+    parser = FormParser("multipart/form-data", text, file, boundary=options[b"boundary"])
+    parser.write(built.body)
+    parser.finalize()
+    return texts, files
 
 
 def test_a_compatible_server_is_spoken_to_in_its_own_dialect() -> None:

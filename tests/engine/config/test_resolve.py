@@ -160,7 +160,7 @@ def test_operations_are_declared_or_chained_or_go_by_the_name() -> None:
     assert {each.model: each.operations for each in specs(config).values()} == {
         "gpt-5.4": ("chat", "summary"),
         "text-embedding-3-small": ("embedding",),
-        "gpt-image-2": ("image",),
+        "gpt-image-2": ("image", "image_edit"),
         "all": ("chat", "video"),
     }
 
