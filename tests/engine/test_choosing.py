@@ -13,6 +13,7 @@ from tests.engine.house import Books, Script, Wire, failing, house, ordered
 from understudy import (
     Candidate,
     Complexity,
+    ConfigError,
     Engine,
     ErrorClass,
     InvalidRequest,
@@ -274,3 +275,47 @@ async def test_the_decision_to_ask_once_more_says_why_the_others_wait() -> None:
             "b/function": "a/function is asked again first",
             "c/function": "does not offer chat",
         }
+
+
+async def test_fallbacks_are_asked_in_order_when_nobody_of_the_model_can_answer() -> None:
+    providers = {
+        name: {"kind": "function", "models": [{"name": name, "groups": groups}]}
+        for name, groups in {"a1": ["a"], "a2": ["a"], "b1": ["b"], "c1": ["c"]}.items()
+    }
+    config = {
+        "strategy": "least_busy",
+        "providers": providers,
+        "fallbacks": {"a": ["c", "b"], "b": ["a"]},
+        "retry": {"attempts": 0},
+    }
+    down = Script(ErrorClass.CONNECT)
+    scripts: dict[str, Any] = {"a1": down, "a2": down, "b1": Script("of b"), "c1": down}
+    async with house(config, **scripts) as (engine, _):
+        result = await engine.route(Request.chat("hi", model="a"))
+        asked = [each.endpoint.partition("/")[0] for each in result.attempts]
+        assert sorted(asked[:2]) == ["a1", "a2"]
+        assert asked[2:] == ["c1", "b1"]
+        assert await served_by(engine, model="b") == "b1", "a cycle is none"
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "said"),
+    [
+        ({"a": []}, "`fallbacks.a` is empty"),
+        ({"nobody": ["m"]}, '`fallbacks` is "nobody"'),
+        ({"m": ["nobody"]}, '`fallbacks.m[0]` is "nobody"'),
+        ({"m": ["m"]}, '`fallbacks.m[0]` is "m", which comes before it already'),
+        ({"m": ["n", "n"]}, '`fallbacks.m[1]` is "n", which comes before it already'),
+    ],
+)
+async def test_fallbacks_that_cannot_be_are_refused(
+    fallbacks: dict[str, list[str]], said: str
+) -> None:
+    config = {
+        "providers": {"p": {"kind": "ollama", "models": ["m", "n", "a"]}},
+        "fallbacks": fallbacks,
+    }
+    with pytest.raises(ConfigError) as caught:
+        async with house(config):
+            raise AssertionError
+    assert said in str(caught.value)

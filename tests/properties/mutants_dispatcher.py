@@ -48,7 +48,12 @@ from tests.properties.test_hedge import CHECKS as HEDGE_CHECKS, budget_machine
 from tests.properties.test_queue import queue_machine
 from tests.properties.test_queue_order import CHECKS as ORDER_CHECKS, check_coming_back
 from tests.properties.test_retry import CHECKS as RETRY_CHECKS
-from tests.properties.test_select import check_choosing, check_containment, check_ranking
+from tests.properties.test_select import (
+    check_choosing,
+    check_containment,
+    check_fallbacks,
+    check_ranking,
+)
 from tests.properties.test_smooth_weighted import check_shares, smooth_machine
 from tests.properties.test_strategies import (
     check_keys,
@@ -113,8 +118,8 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.admission": ADMISSION,
     "dispatcher.collapse": (check_identity,),
     "dispatcher.hedge": (*HEDGE_CHECKS, running(budget_machine)),
-    "dispatcher.select": (check_ranking,),
-    "dispatcher.ranking": (check_containment, check_choosing, check_ranking),
+    "dispatcher.select": (check_ranking, check_fallbacks),
+    "dispatcher.ranking": (check_containment, check_choosing, check_ranking, check_fallbacks),
     "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
     "domain.calendar": (check_months,),
     "domain.bulkhead": BULKHEADS,
@@ -425,7 +430,20 @@ MUTANTS: Final = [
     ),
     *_in(
         "dispatcher.select",
-        ("stand-ins by priority", "return (candidate.spec.degraded, 0", "return (False, 0"),
+        ("stand-ins by priority", "return spec.degraded, levels", "return False, levels"),
+        ("fallbacks by priority", "levels.get(candidate.index, 0), 0 if", "0, 0 if"),
+        ("any fallback is the first", "return place\n", "return 1\n"),
+        ("the last fallback comes first", "return place\n", "return len(fallbacks) - place + 1\n"),
+        (
+            "a fallback is the model itself",
+            "levels[each.index], reason = level, None",
+            "reason = None",
+        ),
+        (
+            "fallbacks of a chain are none",
+            "levels.get(c.index, 0), place[c.name]",
+            "place[c.name]",
+        ),
         ("disabled ones serve", "if not spec.enabled:", "if False:"),
         ("too big by one", "if input_tokens > bound:", "if input_tokens > bound + 60:"),
     ),
@@ -437,6 +455,7 @@ MUTANTS: Final = [
             "name = self._usual[operation] =",
             "name = self._usual[operation] = self._usual['chat'] =",
         ),
+        ("nobody has fallbacks", "if key[1] is not None else ()", "if False else ()"),
         ("the guard is forgotten", "if tried and guard is not None and", "if False and"),
         ("asked again", "if each in tried:", "if False:"),
         ("the last to open is waited for", "if until < (math.inf", "if until > (0.0"),

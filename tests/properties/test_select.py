@@ -167,6 +167,56 @@ def check_ranking(module: ModuleType) -> None:
     everybody()
 
 
+def check_fallbacks(module: ModuleType) -> None:
+    """Raise unless fallbacks stand behind the model they are for, in order, before stand-ins."""
+
+    @settings(database=None, max_examples=120)
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from("mnoz"), st.integers(1, 2), st.booleans(), st.integers(0, 8)),
+            min_size=1,
+            max_size=6,
+        ),
+        st.permutations(["m", "n", "o"]),
+        st.sampled_from(list(BUILT_IN)),
+        st.booleans(),
+    )
+    def in_order(
+        made: list[tuple[str, int, bool, int]], names: list[str], strategy: str, chained: bool
+    ) -> None:
+        specs = [
+            spec(f"p{at}", model, priority=priority, degraded=degraded)
+            for at, (model, priority, degraded, _) in enumerate(made)
+        ]
+        tier = candidates(*specs)
+        for candidate, (*_, busy) in zip(tier, made, strict=True):
+            candidate.in_flight = busy
+        first, *after = names
+        chain = sorted((c.name for c in tier), reverse=True) if chained else None
+        machine, reports = a_ranking(
+            module, tier, chain, fallbacks={first: tuple(after)}, strategy=strategy
+        )
+        decision = machine.decide(flight(Request.chat("hi", model=first)), 0.0)
+        assert not reports
+        full = {c.name for c in tier if c.in_flight >= c.limit}
+        ranked = [(c.spec.degraded, names.index(c.spec.model)) for c in decision.ranked]
+        assert ranked == sorted(ranked)
+        assert {c.name for c in decision.ranked} == {
+            c.name for c in tier if c.spec.model != "z" and c.name not in full
+        }
+        alone = machine.decide(flight(Request.chat("hi", model=after[0])), 0.0)
+        assert {c.spec.model for c in alone.ranked} <= {after[0]}, "a fallback has none itself"
+        if chain is None and strategy != "priority" and ranked:
+            same = [
+                c.spec.priority
+                for c in decision.ranked
+                if (c.spec.degraded, names.index(c.spec.model)) == ranked[0]
+            ]
+            assert same == sorted(same), "priorities hold within each"
+
+    in_order()
+
+
 REASONS: Final[list[tuple[str, dict[str, Any], dict[str, Any], str]]] = [
     ("disabled", {"enabled": False}, {}, "disabled"),
     ("operation", {"operations": ("image",)}, {}, "does not offer chat"),
@@ -376,6 +426,10 @@ def test_a_chosen_strategy_counts_from_the_next_request_on() -> None:
 
 def test_everybody_is_ranked_or_left_out_in_the_right_place() -> None:
     check_ranking(ranking)
+
+
+def test_fallbacks_come_after_the_model_in_order() -> None:
+    check_fallbacks(ranking)
 
 
 def test_a_strategy_that_breaks_its_law_is_contained_and_reported() -> None:

@@ -227,6 +227,7 @@ class Ranking:
         """Tier after tier, the first one as the strategy says, the others as configured.
 
         Whom the task's complexity does not suit stands behind whom it does, stand-ins behind all.
+        Fallbacks stand behind the model they are for, whatever suits.
         """
         candidates, route, name = decision.ranked, decision.route, decision.strategy
         complexity = view.request.complexity
@@ -234,9 +235,9 @@ class Ranking:
         if not unsuited and not route.tiered:
             return self._ask(name, route, candidates, view)
 
-        def place(candidate: Candidate) -> tuple[bool, bool, int]:
-            degraded, priority = tier(candidate, route.chained)
-            return degraded, unsuited is not None and candidate.index in unsuited, priority
+        def place(candidate: Candidate) -> tuple[bool, int, bool, int]:
+            degraded, level, priority = tier(candidate, route.chained, route.levels)
+            return degraded, level, unsuited is not None and candidate.index in unsuited, priority
 
         tiers = groupby(sorted(candidates, key=place), place)
         first = list(next(tiers)[1])
@@ -266,7 +267,8 @@ class Ranking:
 
     def _make_route(self, key: RouteKey) -> Route:
         chain = self._settings.chains.get(key[0])
-        route = self._routes[key] = build_route(key, self._candidates, chain)
+        after = self._settings.fallbacks.get(key[1], ()) if key[1] is not None else ()
+        route = self._routes[key] = build_route(key, self._candidates, chain, after)
         if len(self._routes) > ROUTES_MAX:
             self._routes.popitem(last=False)
         return route

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import attrs
@@ -19,6 +20,7 @@ from understudy_actors.domain.request import Request
 
 RouteKey: TypeAlias = tuple[str, str | None, tuple[str, ...], str | None, tuple[str, ...]]
 """Operation, model, capabilities, region, tags."""
+_NONE: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 @attrs.define(eq=False, slots=True, frozen=True)
@@ -26,7 +28,8 @@ class Route:
     """Everybody who could serve one kind of request, in configured order, and why others cannot.
 
     `chained` says that the operation has a chain: its order is the priority, and there are no tiers
-    but that of the stand-ins.
+    but those of fallbacks and stand-ins.
+    `levels` are those who serve a fallback of the model, by index: 1 for the first fallback.
     `smallest_window` is the smallest token bound among them, None if none has one.
     `strategies` are those that rank them, by name, each with whether it is one of ours: a strategy
     remembers nothing beyond one kind of request.
@@ -37,6 +40,7 @@ class Route:
     chained: bool
     tiered: bool
     smallest_window: int | None
+    levels: Mapping[int, int] = _NONE
     strategies: dict[str, tuple[Strategy, bool]] = attrs.field(factory=dict)
 
 
@@ -47,14 +51,23 @@ route_key: Final[Callable[[Request], RouteKey]] = attrgetter(
 
 
 def build_route(
-    key: RouteKey, candidates: Sequence[Candidate], chain: Sequence[str] | None
+    key: RouteKey,
+    candidates: Sequence[Candidate],
+    chain: Sequence[str] | None,
+    fallbacks: Sequence[str] = (),
 ) -> Route:
-    """Filter by what never changes. `chain` names endpoints in order; None is everybody."""
+    """Filter by what never changes. `chain` names endpoints in order; None is everybody.
+
+    `fallbacks` are models and groups whose endpoints come after those of the model, in order.
+    """
     left_out: dict[str, str] = {}
     serving: list[Candidate] = []
+    levels: dict[int, int] = {}
     place = {name: position for position, name in enumerate(chain or ())}
     for each in candidates:
         reason = unfit(each.spec, key)
+        if reason is not None and (level := _level(each.spec, key, fallbacks)):
+            levels[each.index], reason = level, None
         if reason is None and chain is not None and each.name not in place:
             reason = f"not in the chain of {key[0]}"
         if reason is None:
@@ -62,17 +75,28 @@ def build_route(
         else:
             left_out[each.name] = reason
     if chain is not None:
-        serving.sort(key=lambda c: (c.spec.degraded, place[c.name]))
+        serving.sort(key=lambda c: (c.spec.degraded, levels.get(c.index, 0), place[c.name]))
     else:
-        serving.sort(key=lambda c: (c.spec.degraded, c.spec.priority, c.index))
+        serving.sort(
+            key=lambda c: (c.spec.degraded, levels.get(c.index, 0), c.spec.priority, c.index)
+        )
     windows = [w for c in serving for w in _windows(c.spec)]
     return Route(
         candidates=tuple(serving),
         left_out=left_out,
         chained=chain is not None,
-        tiered=len({tier(c, chain is not None) for c in serving}) > 1,
+        tiered=len({tier(c, chain is not None, levels) for c in serving}) > 1,
         smallest_window=min(windows, default=None),
+        levels=levels or _NONE,
     )
+
+
+def _level(spec: EndpointSpec, key: RouteKey, fallbacks: Sequence[str]) -> int:
+    """The place of the first fallback that this endpoint serves, from 1; 0: it serves none."""
+    for place, name in enumerate(fallbacks, 1):
+        if unfit(spec, (key[0], name, *key[2:])) is None:
+            return place
+    return 0
 
 
 def unfit(spec: EndpointSpec, key: RouteKey) -> str | None:
@@ -125,9 +149,13 @@ def too_dear(
     return None
 
 
-def tier(candidate: Candidate, chained: bool) -> tuple[bool, int]:
-    """Lower tiers come first: stand-ins last, and without a chain by configured priority."""
-    return (candidate.spec.degraded, 0 if chained else candidate.spec.priority)
+def tier(
+    candidate: Candidate, chained: bool, levels: Mapping[int, int] = _NONE
+) -> tuple[bool, int, int]:
+    """Lower tiers come first: stand-ins last, fallbacks before them, then by configured priority,
+    which a chain replaces."""
+    spec = candidate.spec
+    return spec.degraded, levels.get(candidate.index, 0), 0 if chained else spec.priority
 
 
 def _missing(wanted: Iterable[str], present: Sequence[str]) -> str | None:

@@ -30,6 +30,7 @@ class DispatcherSettings:
         by_operation: Another default for one operation.
         by_complexity: The strategy for tasks of one complexity.
         chains: Operation to endpoint names in order; operations without one use everybody.
+        fallbacks: Model or group to those whose endpoints come after its own, in order.
         retry: Retry rule of each provider; `default_retry` for the others.
         guard: Failover guard; None switches it off.
         reroute_refused_content: Whether a content refusal may be tried elsewhere.
@@ -45,6 +46,7 @@ class DispatcherSettings:
         {"simple": "economy", "complex": "best_quality"}
     )
     chains: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    fallbacks: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     retry: Mapping[str, RetryRule] = MappingProxyType({})
     default_retry: RetryRule = _DEFAULT_RETRY
     budget_ratio: float = 0.2

@@ -40,6 +40,7 @@ def problems(config: Config, *, strategies: Collection[str], kinds: Kinds = KIND
         *_some_provider(config),
         *_providers(config, kinds),
         *_references(config, kinds),
+        *_fallbacks(config, kinds),
         *_budgets(config, kinds),
         *_cached(config, kinds),
     ]
@@ -74,6 +75,27 @@ def _budgets(config: Config, kinds: Kinds) -> Iterator[BadKey]:
                 right = "a group, a model or an operation of this configuration"
                 fault = bad_value(route, right, known_routes)
                 yield fault.under("route").under(place).under(key)
+
+
+def _fallbacks(config: Config, kinds: Kinds) -> Iterator[BadKey]:
+    for model, listed in config.fallbacks.items():
+        for place, name in enumerate((model, *listed)):
+            path = ("fallbacks", model) if place else ("fallbacks",)
+            what = "a group or model that a provider of this configuration serves"
+            if not _is_served(name, config, kinds):
+                fault = bad_value(name, what, config.groups)
+                yield _at(fault.under(place - 1) if place else fault, *path)
+            elif name in (model, *listed)[:place]:
+                why = f"is {show(name)}, which comes before it already"
+                yield _at(BadKey(why).under(place - 1), *path)
+        if not listed:
+            yield _at(BadKey("is empty: name at least one group or model"), "fallbacks", model)
+
+
+def _is_served(name: str, config: Config, kinds: Kinds) -> bool:
+    if any((each.kind or own) not in kinds for own, each in config.providers.items()):
+        return True  # reported where it stands
+    return any(serves(spec, name) for spec in endpoints(config, kinds=kinds))
 
 
 def _is_route(name: str, config: Config, kinds: Kinds) -> bool:

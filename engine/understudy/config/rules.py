@@ -94,6 +94,7 @@ def dispatcher_settings(
         by_operation={n: o.strategy for n, o in config.operations.items() if o.strategy},
         by_complexity={level: name for level, name in by_complexity.items() if name},
         chains=chains(config, kinds),
+        fallbacks=config.fallbacks,
         retry={name: retry_rule(config.retry, each.retry) for name, each in unlike.items()},
         default_retry=retry_rule(config.retry),
         budget_ratio=config.retry.budget.ratio,

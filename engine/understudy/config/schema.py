@@ -93,6 +93,8 @@ class Config(Section, frozen=True, kw_only=True):
         degraded: Operation to the text to answer when all fail.
         operations: What differs from one operation to another.
         groups: Logical model to its endpoints: provider/model, or a provider for all of its models.
+        fallbacks: Model or group to others that are asked after everybody who serves it, in order;
+            whoever asks for one of those gets no further ones.
         complexity: Strategy for each complexity of task.
         providers: Whom to ask, by a name of your choice.
         functions: Functions of your own as providers, by name; only in code.
@@ -128,6 +130,7 @@ class Config(Section, frozen=True, kw_only=True):
     degraded: dict[Name, Text] = field(default_factory=dict)
     operations: dict[Name, OperationConfig] = field(default_factory=dict)
     groups: dict[ModelName, tuple[ModelName, ...]] = field(default_factory=dict)
+    fallbacks: dict[ModelName, tuple[ModelName, ...]] = field(default_factory=dict)
     complexity: ComplexityConfig = ComplexityConfig()
     providers: dict[Name, ProviderConfig] = field(default_factory=dict)
     functions: dict[Name, Function] = field(default_factory=dict)

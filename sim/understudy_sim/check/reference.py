@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from understudy_actors.dispatcher.select import serves
 from understudy_actors.domain.candidate import NO_SLOT, EndpointSpec
 from understudy_actors.domain.events import (
     ActorRestarted,
@@ -126,7 +127,7 @@ class Reference(Watch):
         if unknown or not ranked or any(why.endswith(_AGAIN) for why in reasons):
             return None
         assert kind is not None
-        tier, rest = self._tiers(ranked, chained=kind[0] in self.rules.chained)
+        tier, rest = self._tiers(ranked, kind)
         wanted = self._wanted(event, kind, tier, left_to_queue=NO_SLOT in event.left_out.values())
         if wanted is None:
             self.skipped += 1
@@ -167,16 +168,24 @@ class Reference(Watch):
         weights = {name: 1.0 if equal else self._spec[name].weight for name in tier}
         return self._turns.setdefault(key, Turns()).order(weights, tier, event.ranked[0])
 
-    def _tiers(self, ranked: Sequence[str], *, chained: bool) -> tuple[list[str], list[str]]:
+    def _tiers(
+        self, ranked: Sequence[str], kind: tuple[str, str | None]
+    ) -> tuple[list[str], list[str]]:
         """The first tier, and the rest, as configured."""
-        ordered = sorted(ranked, key=lambda name: (*self._tier(name, chained), self._place[name]))
-        first = self._tier(ordered[0], chained)
-        tier = [name for name in ordered if self._tier(name, chained) == first]
+        ordered = sorted(ranked, key=lambda name: (*self._tier(name, kind), self._place[name]))
+        first = self._tier(ordered[0], kind)
+        tier = [name for name in ordered if self._tier(name, kind) == first]
         return tier, ordered[len(tier) :]
 
-    def _tier(self, name: str, chained: bool) -> tuple[bool, int]:
-        spec = self._spec[name]
-        return spec.degraded, 0 if chained else spec.priority
+    def _tier(self, name: str, kind: tuple[str, str | None]) -> tuple[bool, int, int]:
+        spec, (operation, model) = self._spec[name], kind
+        level = 0
+        if model is not None and not serves(spec, model):
+            after = self.rules.fallbacks.get(model, ())
+            level = 1 + next(
+                (at for at, each in enumerate(after) if serves(spec, each)), len(after)
+            )
+        return spec.degraded, level, 0 if operation in self.rules.chained else spec.priority
 
     def _dearer_first(
         self, here: tuple[int, Decided], tier: list[str], *, worded: bool

@@ -81,6 +81,7 @@ class Rules:
             has any; those on tokens only where every answer has a bound (`max_output`).
         fleet: Every endpoint in configured order, for the reference model.
         chained: Operations with an order of their own, which the reference model leaves alone.
+        fallbacks: Model or group to those whose endpoints come after its own.
     """
 
     late_s: float = 0.25
@@ -114,6 +115,7 @@ class Rules:
     minutes: Mapping[str, RateRule] = MappingProxyType({})
     fleet: tuple[EndpointSpec, ...] = ()
     chained: frozenset[str] = frozenset()
+    fallbacks: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @classmethod
     def of(
@@ -153,6 +155,7 @@ class Rules:
             minutes=_minutes(config, specs),
             fleet=specs,
             chained=frozenset(settings.chains),
+            fallbacks=settings.fallbacks,
         )
 
     def breaker_of(self, scope: str) -> BreakerPolicy:

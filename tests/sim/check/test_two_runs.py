@@ -184,3 +184,17 @@ def test_a_price_of_words_matters_only_where_there_are_some(
     )
     tape = Tape().accept(operation=operation).decide("a/m", "b/m", strategy="cheapest")
     assert len(breaks(Reference, tape, Rules(fleet=tuple(specs)))) == complaints
+
+
+def test_the_reference_model_knows_fallbacks() -> None:
+    fleet = tuple(
+        EndpointSpec(provider=name, model=name, operations=("chat",)) for name in ("a", "b", "c")
+    )
+    rules = Rules(fleet=fleet, fallbacks={"c": ("b", "a")})
+
+    def ranking(*names: str) -> Tape:
+        order = (f"{name}/{name}" for name in names)
+        return Tape().accept(model="c").decide(*order, strategy="round_robin")
+
+    assert not breaks(Reference, ranking("c", "b", "a"), rules)
+    assert len(breaks(Reference, ranking("b", "c", "a"), rules)) == 1
