@@ -4,18 +4,23 @@ The provider is a function in this process. `instant` answers at once, one call 
 the other cases it yields once to the scheduler, so that as many calls are in flight as there are
 callers. Bare: the callers await it themselves. Routed: the same callers go through `engine.route`,
 with breaker, health, holds, slots, retry budget, failover guard, explain record, accounts and a
-listener for coarse events on; `rates` and `budgets` add limits a minute, or prices and a budget.
-The difference is the engine's share. CPU time of this process, median of several rounds, bare and
-routed by turns, taken while all callers are in flight: starting them is no part of a call.
+listener for coarse events on; `rates` and `budgets` add limits a minute, prices and a budget.
+`everything` has these, limits of the user, the response cache (every request is new to it) and a
+store, whose thread counts too. The difference is the engine's share. CPU time of this process,
+median of several rounds, bare and routed by turns, taken while all callers are in flight: starting
+them is no part of a call.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -40,7 +45,12 @@ LIMITED: dict[str, dict[str, Any]] = {
         "engine": {"budgets": [{"usd": 1e6, "per": "day"}]},
     },
 }
+LIMITED["rates and budgets"] = {
+    "own": {**LIMITED["rates"]["own"], **LIMITED["budgets"]["own"]},
+    "engine": LIMITED["budgets"]["engine"],
+}
 """What limits requests beside slots: never in their way here."""
+OF_A_USER: dict[str, Any] = {"user": "*", **LIMITED["rates"]["own"]}
 
 Once = Callable[[], Awaitable[Any]]
 Function = Callable[[Request], Awaitable[ChatOutput]]
@@ -102,15 +112,20 @@ async def crowd(callers: int, each: int, once: Once) -> float:
 
 
 async def measure(
-    engine: Engine, callers: int, calls: int, rounds: int, function: Function = provider
+    engine: Engine,
+    callers: int,
+    calls: int,
+    rounds: int,
+    function: Function = provider,
+    ask: Callable[[], Request] = lambda: QUESTION,
 ) -> tuple[float, float]:
-    """(bare, routed) microseconds for one call."""
+    """(bare, routed) microseconds for one call; `ask` makes its request, on either side."""
 
     async def bare() -> None:
-        await function(QUESTION)
+        await function(ask())
 
     async def routed() -> None:
-        await engine.route(QUESTION)
+        await engine.route(ask())
 
     each = max(EACH_MIN, calls // callers)
     await crowd(callers, max(EACH_MIN, each // 10), routed)  # warm up
@@ -151,6 +166,33 @@ async def limited(calls: int, rounds: int) -> list[Record]:
             case = f"2 providers, instant, {name}: engine's share"
             records.append(record(case, routed - bare, "us", baseline=bare, budget=BUDGET_US))
     return records
+
+
+def everything(folder: str) -> dict[str, Any]:
+    """Two providers, and all that can be switched on for every request without changing it."""
+    limited = LIMITED["rates and budgets"]
+    more = {
+        "limits": [OF_A_USER],
+        "cache": True,
+        "store": {"path": str(Path(folder, "books.db")), "durability": "batched"},
+    }
+    return configuration(2, instant, limited["own"], {**limited["engine"], **more})
+
+
+def always_new() -> Callable[[], Request]:
+    """Makes requests of one user, none of which was made before."""
+    numbers = itertools.count()
+    return lambda: Request.chat(f"hi {next(numbers)}", max_tokens=100, user="ann")
+
+
+async def together(calls: int, rounds: int) -> Record:
+    """One record for all of it at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_engine(everything(folder)) as engine:
+            engine.listen(lambda _seq, _event: None, fine=False)
+            bare, routed = await measure(engine, 1, calls, rounds, instant, always_new())
+    case = "2 providers, instant, everything: engine's share"
+    return record(case, routed - bare, "us", baseline=bare, budget=BUDGET_US)
 
 
 class Steps(trio.abc.Instrument):
@@ -212,6 +254,7 @@ async def main(quick: bool) -> list[Record]:
     return [
         *await costs(calls, rounds, in_flight),
         *await limited(calls, rounds),
+        await together(calls, rounds),
         *await counts(),
     ]
 
