@@ -19,6 +19,7 @@ from understudy.gateway.pages import Pages
 from understudy.gateway.problem import Refused
 from understudy.gateway.wires.anthropic_messages import AnthropicMessages
 from understudy.gateway.wires.openai_chat import OpenAIChat
+from understudy.gateway.wires.openai_edits import OpenAIEdits
 from understudy.gateway.wires.openai_embeddings import OpenAIEmbeddings
 from understudy.gateway.wires.openai_images import OpenAIImages
 from understudy.gateway.wires.responses import Responses
@@ -29,6 +30,7 @@ WIRES: Final[Sequence[tuple[str, Wire]]] = (
     ("/v1/chat/completions", OpenAIChat()),
     ("/v1/embeddings", OpenAIEmbeddings()),
     ("/v1/images/generations", OpenAIImages()),
+    ("/v1/images/edits", OpenAIEdits()),
     ("/v1/responses", Responses()),
     ("/v1/messages", AnthropicMessages()),
 )

@@ -69,8 +69,13 @@ class Wire(Protocol):
         """What its requests ask for."""
         ...
 
+    @property
+    def form(self) -> bool:
+        """Are its bodies forms with files, instead of JSON?"""
+        ...
+
     def read(self, body: Any) -> Asked:
-        """What a caller's JSON asks for.
+        """What a caller's body asks for.
 
         Raises:
             Refused: It is none of this format, or asks for what nobody here can do.
@@ -90,14 +95,14 @@ class Wire(Protocol):
         ...
 
 
-def converted(body: Any, form: type[_T]) -> _T:
-    """A caller's JSON as a `form`.
+def converted(body: Any, form: type[_T], *, texts: bool = False) -> _T:
+    """A caller's JSON as a `form`; with `texts`, numbers and truths may come as texts.
 
     Raises:
         Refused: It does not fit; the message names the place, and nothing of the prompt.
     """
     try:
-        return msgspec.convert(body, form)
+        return msgspec.convert(body, form, strict=not texts)
     except msgspec.ValidationError as error:
         why, _, place = str(error).partition(" - at `")
         param = place.rstrip("`").removeprefix("$").lstrip(".") or None

@@ -29,18 +29,29 @@ async def read_json(
         Refused: It is too large, comes too slowly, or is no JSON object.
         Gone: The caller has hung up.
     """
-    try:
-        async with asyncio.timeout(limit_s):
-            body = await _read(receive, headers, most)
-    except TimeoutError:
-        why = f"the body did not arrive within {limit_s:g} s"
-        raise Refused(why, status=408, code="request_timeout") from None
-    value = decode(body)
+    value = decode(await read_bytes(receive, headers, most, limit_s))
     if value is NOT_JSON:
         raise Refused("the body is no JSON: send a JSON object in UTF-8", code="invalid_json")
     if not isinstance(value, dict):
         raise Refused("the body is JSON, but no object", code="invalid_json")
     return value
+
+
+async def read_bytes(
+    receive: Receive, headers: Mapping[str, str], most: int = BODY_MAX, limit_s: float = BODY_S
+) -> bytes:
+    """A caller's body, whatever it holds.
+
+    Raises:
+        Refused: It is too large, or comes too slowly.
+        Gone: The caller has hung up.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            return await _read(receive, headers, most)
+    except TimeoutError:
+        why = f"the body did not arrive within {limit_s:g} s"
+        raise Refused(why, status=408, code="request_timeout") from None
 
 
 async def _read(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from understudy.gateway.asked import Asked, Wire
 from understudy.gateway.body import Gone, read_json
 from understudy.gateway.exchange import Exchange, Told, header_map
+from understudy.gateway.form import read_form
 from understudy.gateway.guard import Guard
 from understudy.gateway.headers import own_id
 from understudy.gateway.limits import Limits
@@ -106,7 +107,8 @@ class Desk:
             why = f"{self._limits.concurrent_max} requests are under way, the most allowed"
             raise Refused(why, status=503, code="overloaded", retry_after_s=1.0)
         engine, caller = self.engine, self.guard.caller(headers)
-        asked = wire.read(await read_json(receive, headers, self._limits.body_max))
+        read = read_form if wire.form else read_json
+        asked = wire.read(await read(receive, headers, self._limits.body_max))
         own = overrides(asked.overrides, headers)
         request = replace(conditioned(asked.request, own), id=exchange.request_id)
         if caller is not None:

@@ -88,6 +88,11 @@ def overrides(table: Any, headers: Mapping[str, str]) -> Overrides:
     return _EMPTY if not found else _read(found)
 
 
+def of_texts(table: Mapping[str, str]) -> dict[str, Any]:
+    """A table whose values came as texts, as those of headers and forms do."""
+    return {name: _value(name, value) for name, value in table.items()}
+
+
 def _read(found: dict[str, Any]) -> Overrides:
     try:
         return converted(found, Overrides)

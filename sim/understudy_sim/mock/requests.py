@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email import message_from_bytes
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -94,6 +95,12 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
     output_format: str = "png"
 
 
+class EditRequest(ImageRequest, frozen=True, kw_only=True):
+    """Form of POST /v1/images/edits; of its pictures nothing but their number is looked at."""
+
+    pictures: Annotated[int, Meta(ge=1, le=16)]
+
+
 class ModelsRequest(Struct, frozen=True):
     """GET /v1/models has no body."""
 
@@ -119,6 +126,7 @@ ROUTES: Final[dict[str, Route]] = {
     "/v1/messages": Route("POST", "chat", "anthropic", MessagesRequest),
     "/v1/embeddings": Route("POST", "embedding", "openai", EmbeddingRequest),
     "/v1/images/generations": Route("POST", "image", "openai", ImageRequest),
+    "/v1/images/edits": Route("POST", "image_edit", "openai", EditRequest),
     "/v1/models": Route("GET", "models", "openai", ModelsRequest),
 }
 
@@ -128,11 +136,28 @@ def read_body(route: Route, raw: bytes) -> Body | str:
     if route.body is ModelsRequest:
         return ModelsRequest()
     try:
+        if route.body is EditRequest:
+            return msgspec.convert(_form(raw), EditRequest, strict=False)
         return msgspec.json.decode(raw, type=route.body)
     except msgspec.ValidationError as error:
         return f"Invalid request: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "We could not parse the JSON body of your request."
+
+
+def _form(raw: bytes) -> dict[str, str | int]:
+    """The texts of a form, and how many pictures it holds; its boundary is its first line."""
+    first = raw.partition(b"\r\n")[0].removeprefix(b"--")
+    head = b'content-type: multipart/form-data; boundary="' + first + b'"\r\n\r\n'
+    found: dict[str, str | int] = {"pictures": 0}
+    for part in message_from_bytes(head + raw).walk():
+        name = str(part.get_param("name", "", "content-disposition"))
+        value = part.get_payload(decode=True)
+        if part.get_filename() is None and name and isinstance(value, bytes):
+            found[name] = value.decode("utf-8", "replace")
+        elif name in ("image", "image[]"):
+            found["pictures"] = int(found["pictures"]) + 1
+    return found
 
 
 def count_tokens(text_length: int) -> int:

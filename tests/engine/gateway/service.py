@@ -27,7 +27,7 @@ from understudy_sim.mock.settings import Behaviour
 P = ParamSpec("P")
 PATIENCE_S: Final = 60.0
 QUIET: Final = {"log": {"level": "off"}, "retry": {"attempts": 0}}
-OFFERED: Final = ("chat", "embedding", "image")
+OFFERED: Final = ("chat", "embedding", "image", "image_edit")
 OSLO: Final = ToolCall("call_oslo", "get_weather", '{"city": "Oslo"}')
 
 

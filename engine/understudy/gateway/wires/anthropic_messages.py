@@ -43,6 +43,7 @@ class AnthropicMessages:
     """The format of messages."""
 
     operation: str = operation.CHAT
+    form = False
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

@@ -124,6 +124,7 @@ class OpenAIChat:
     """The format of chat completions."""
 
     operation: str = operation.CHAT
+    form = False
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

@@ -33,6 +33,7 @@ class OpenAIEmbeddings:
     """The format of embeddings."""
 
     operation: str = operation.EMBEDDING
+    form = False
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

@@ -33,6 +33,7 @@ class OpenAIImages:
     """The format of pictures."""
 
     operation: str = operation.IMAGE
+    form = False
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""
@@ -56,18 +57,7 @@ class OpenAIImages:
 
     def answer(self, asked: Asked, result: Result, created: int) -> Any:  # noqa: ARG002
         """See `Wire.answer`."""
-        output = result.output
-        pictures = output.images if isinstance(output, ImageOutput) else ()
-        told: dict[str, Any] = {"created": created, "data": [_picture(each) for each in pictures]}
-        usage = result.usage
-        if usage.total_tokens and not usage.estimated:
-            told["usage"] = {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "total_tokens": usage.total_tokens,
-                "input_tokens_details": {"text_tokens": usage.input_tokens, "image_tokens": 0},
-            }
-        return told
+        return drawn(result, created)
 
     def frames(self, asked: Asked, request_id: str, created: int) -> None:  # noqa: ARG002
         """See `Wire.frames`."""
@@ -76,6 +66,25 @@ class OpenAIImages:
     def error(self, problem: Problem) -> Any:
         """See `Wire.error`."""
         return error_body(problem)
+
+
+def drawn(result: Result, created: int) -> dict[str, Any]:
+    """Pictures in this format, whether drawn or edited."""
+    output, usage = result.output, result.usage
+    pictures = output.images if isinstance(output, ImageOutput) else ()
+    told: dict[str, Any] = {"created": created, "data": [_picture(each) for each in pictures]}
+    if usage.total_tokens and not usage.estimated:
+        seen = min(usage.image_tokens, usage.input_tokens)
+        told["usage"] = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "total_tokens": usage.total_tokens,
+            "input_tokens_details": {
+                "text_tokens": usage.input_tokens - seen,
+                "image_tokens": seen,
+            },
+        }
+    return told
 
 
 def _picture(image: Image) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Responses:
     """The format of responses."""
 
     operation: str = operation.CHAT
+    form = False
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

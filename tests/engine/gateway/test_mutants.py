@@ -1,0 +1,110 @@
+"""The tests of this folder have teeth: faults planted in the gateway are noticed.
+
+Each fault stands with what shows it: the real module and the faulty one must say different things
+about it, and the real one what the other tests demand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+from tests.support.mutants import Mutant
+from understudy.gateway import form
+from understudy.gateway.problem import Refused
+from understudy.gateway.wires import openai_edits, openai_images
+from understudy_actors.domain.request import ImageFile
+from understudy_actors.domain.result import ImageOutput, Result, Usage
+
+FORM, EDITS = "understudy.gateway.form", "understudy.gateway.wires.openai_edits"
+IMAGES: Final = "understudy.gateway.wires.openai_images"
+REAL: Final = {module.__name__: module for module in (form, openai_edits, openai_images)}
+PNG: Final = ImageFile(b"\x89PNG\r\n\x1a\n")
+ASKED: Final = {"model": "m", "prompt": "blue", "image": [PNG]}
+
+
+def tried(judge: Callable[[ModuleType], object]) -> Callable[[ModuleType], object]:
+    """The same, with a refusal as its status and its field."""
+
+    def run(module: ModuleType) -> object:
+        try:
+            return judge(module)
+        except Refused as refused:
+            return refused.problem.status, refused.problem.param
+
+    return run
+
+
+def sent(head: str, data: bytes, kind: str = "multipart/form-data; boundary=b") -> Any:
+    """What a module of forms reads of one part."""
+    body = f"--b\r\ncontent-disposition: form-data; {head}\r\n\r\n".encode() + data + b"\r\n--b--"
+
+    async def receive() -> object:
+        return {"type": "http.request", "body": body}
+
+    async def read(module: ModuleType) -> object:
+        return await module.read_form(receive, {"content-type": kind})
+
+    return tried(lambda module: asyncio.run(read(module)))
+
+
+def edit(**more: object) -> Any:
+    """What a module of edits makes of a form."""
+    return tried(lambda module: module.OpenAIEdits().read({**ASKED, **more}))
+
+
+FAULTS: Final[list[tuple[Mutant, Callable[[ModuleType], object]]]] = [
+    (
+        Mutant("any body is a form", FORM, "!= KIND", "== ''"),
+        sent('name="a"', b"1", "text/plain; boundary=b"),
+    ),
+    (
+        Mutant("a picture is what its caller calls it", FORM, "data.startswith(magic)", "False"),
+        sent('name="image"; filename="a.txt"\r\ncontent-type: text/plain', PNG.data),
+    ),
+    (
+        Mutant("any file is a picture", FORM, 'kind.startswith("image/")', "kind"),
+        sent('name="image"; filename="a.txt"\r\ncontent-type: text/plain', b"hello"),
+    ),
+    (
+        Mutant("an empty file is a picture", FORM, "not data or", ""),
+        sent('name="image"; filename="a"\r\ncontent-type: image/png', b""),
+    ),
+    (
+        Mutant("a list is another field", FORM, 'given.partition("[")', 'given.partition("\\0")'),
+        sent('name="image[]"; filename="a.png"', PNG.data),
+    ),
+    (
+        Mutant("a mask is left out", EDITS, "asked.mask[0] if asked.mask else None", "None"),
+        edit(mask=[PNG]),
+    ),
+    (Mutant("edits are streamed", EDITS, "if asked.stream:", "if False:"), edit(stream="true")),
+    (
+        Mutant("conditions are left out", EDITS, "=_table(asked.understudy)", "=None"),
+        edit(understudy='{"fallback": false}'),
+    ),
+    (
+        Mutant("pictures seen are text", IMAGES, '"image_tokens": seen', '"image_tokens": 0'),
+        lambda module: module.drawn(
+            Result(
+                output=ImageOutput(()),
+                provider="a",
+                model="m",
+                request_id="r",
+                elapsed_s=0.0,
+                cost_usd=None,
+                usage=Usage(9, 4, image_tokens=5),
+            ),
+            0,
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "judge"), FAULTS, ids=[str(fault) for fault, _ in FAULTS])
+def test_a_planted_fault_shows(fault: Mutant, judge: Callable[[ModuleType], object]) -> None:
+    assert judge(REAL[fault.module]) != judge(fault.plant())
