@@ -26,6 +26,7 @@ from understudy import (
     UnderstudyError,
 )
 from understudy_actors.domain import events
+from understudy_actors.domain.events import AttemptEnded, RequestOutcome
 from understudy_actors.domain.hedge_events import HedgeLaunched, HedgeWon
 
 HI = Request.chat("hi")
@@ -72,6 +73,24 @@ async def test_the_second_copy_wins_and_the_first_is_called_off_and_booked() -> 
         (won,) = books.of(HedgeWon)
         assert (launched.endpoint, launched.after_s) == ("b/function", 1.0)
         assert won.attempt == launched.attempt
+
+
+async def test_who_stands_still_between_the_race_and_its_outcome_tells_the_later_time() -> None:
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, trio.testing.MockClock)
+    answered = trio.Event()
+
+    async def stand_still() -> None:
+        await answered.wait()
+        clock.jump(0.5)
+
+    async with taught(0.5) as (engine, books, _), trio.open_nursery() as nursery:
+        engine.listen(lambda _, event: answered.set() if type(event) is AttemptEnded else None)
+        nursery.start_soon(stand_still)
+        await trio.testing.wait_all_tasks_blocked()
+        result = await engine.route(HI)
+        assert (trio.current_time(), result.elapsed_s) == (1.0, 1.0)
+        assert books.of(RequestOutcome)[-1].at_s == 1.0
 
 
 async def test_the_first_copy_may_still_win() -> None:
@@ -290,7 +309,7 @@ async def test_copies_stay_within_both_budgets_while_nobody_answers() -> None:
             if isinstance(event, HedgeLaunched):
                 at_once += 1
                 most = max(most, at_once)
-            elif isinstance(event, events.AttemptEnded) and event.attempt in copies:
+            elif isinstance(event, AttemptEnded) and event.attempt in copies:
                 at_once -= 1
         assert 4 <= len(copies) <= 4 + 0.05 * 100
         assert most == 3
@@ -302,7 +321,7 @@ async def test_leaving_in_the_middle_of_a_race_settles_both_copies() -> None:
         with trio.move_on_after(2.0) as leaving:
             await engine.route(HI)
         assert leaving.cancelled_caught
-        ended = [e for e in books.of(events.AttemptEnded) if e.error]
+        ended = [e for e in books.of(AttemptEnded) if e.error]
         assert Counter((e.endpoint, e.error, e.verdict) for e in ended) == {
             ("a/function", "cancelled", "neutral"): 1,
             ("b/function", "cancelled", "neutral"): 1,

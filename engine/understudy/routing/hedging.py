@@ -76,6 +76,7 @@ async def hedged(
                 timer.cancel()
     finally:
         flight.answered = False  # a stream goes on, and may yet be left by its caller
+    flight.ended_at = wiring.clock.now()  # the race ends later than the attempt that won it
     return race.result()
 
 

@@ -26,6 +26,7 @@ from understudy_actors.domain.events import (
     SlotTaken,
 )
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
+from understudy_actors.domain.store_events import LimitTaken
 from understudy_sim.check.agenda import Agenda
 from understudy_sim.check.budget import Guards
 from understudy_sim.check.bulkheads import Members
@@ -55,7 +56,12 @@ class Slots:
 
     def hears(self) -> Hears:
         """What it needs to hear."""
-        return {SlotTaken: self.moved, SlotFreed: self.moved, LimitSet: self.limited}
+        return {
+            SlotTaken: self.moved,
+            SlotFreed: self.moved,
+            LimitSet: self.limited,
+            LimitTaken: self.limited,
+        }
 
     def moved(self, seq: int, event: SlotTaken | SlotFreed) -> None:  # noqa: ARG002
         """A slot was taken or freed."""
@@ -63,8 +69,8 @@ class Slots:
         if event.in_flight + 1 >= self._limit_of(event.endpoint):
             self._note(event.endpoint, event.at_s)
 
-    def limited(self, seq: int, event: LimitSet) -> None:  # noqa: ARG002
-        """A limit was cut, or restarted."""
+    def limited(self, seq: int, event: LimitSet | LimitTaken) -> None:  # noqa: ARG002
+        """A limit was cut, or restarted, or is what an earlier process left."""
         self._limit[event.endpoint] = int(event.limit)
         self._note(event.endpoint, event.at_s)
 

@@ -69,7 +69,7 @@ class Books(Watch):
         self._breached: set[str] = set()
         self._kept: Witness | None = None
         self._killed: Witness | None = None
-        self._due: set[_Key] = set()  # kept, and not taken over yet
+        self._due: set[_Key] = set()  # of earlier processes, and not taken over yet
         self._killed_at = 0.0
         self._hindered_at = 0.0  # since then nothing hinders the writing
         self._hindered: set[str] = set()
@@ -95,9 +95,10 @@ class Books(Watch):
                 self._breached.add(key[0])
             if key in self._due:
                 self._due.discard(key)
-                if window.kept:
-                    said = f"{key[0]} had spent {window.kept} micro-USD, and begins anew"
+                if least := self._least(window):
+                    said = f"{key[0]} had spent {least} micro-USD, and begins anew"
                     return self.broken("forgotten", said, self._killed, (seq, event))
+                window.spent, window.reserved = 0, event.micro_usd
             used = window.spent + window.reserved
             if used > window.limit and event.strict and key[0] not in self._breached:
                 said = f"{used} micro-USD are spent and reserved under {key[0]} over all lives"
@@ -134,7 +135,11 @@ class Books(Watch):
         self._killed, self._killed_at = (seq, event), event.at_s
         self._loans.clear()
         self._late.clear()
-        self._due = {key for key, window in self._windows.items() if window.kept}
+        self._due = set(self._windows)
+
+    def _least(self, window: _Window) -> int:
+        """What the next process knows of at least."""
+        return window.spent if self.rules.durability == "strict" else window.kept
 
     def _taken(self, seq: int, event: BooksTaken) -> Violation | None:
         key, here = (event.budget, event.scope, event.since), (seq, event)
@@ -142,7 +147,7 @@ class Books(Watch):
         window = self._windows.get(key)
         if window is None:
             return None
-        least = window.spent if self.rules.durability == "strict" else window.kept
+        least = self._least(window)
         spent, breached = window.spent, event.budget in self._breached
         settled = window.kept == spent and not window.reserved
         idle_s = self._killed_at - max(window.lent_at, self._hindered_at)
@@ -294,9 +299,8 @@ class Written(Watch):
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)
-        self._sick: set[str] = set()
+        self._hindered: set[str] = set()
         self._failing: Witness | None = None
-        self._stood_still = False
         self.hears = {
             FaultBegan: self._began,
             FaultEnded: self._ended,
@@ -307,15 +311,13 @@ class Written(Watch):
         }
 
     def _began(self, seq: int, event: FaultBegan) -> None:  # noqa: ARG002
-        if event.fault_kind == "disk":
-            self._sick.add(event.fault)
+        if event.fault_kind in ("disk", "pause"):
+            self._hindered.add(event.fault)
             self.due = math.inf
-        elif event.fault_kind == "pause":
-            self._stood_still = True
 
     def _ended(self, seq: int, event: FaultEnded) -> None:  # noqa: ARG002
-        if event.fault in self._sick:
-            self._sick.discard(event.fault)
+        if event.fault in self._hindered:
+            self._hindered.discard(event.fault)
             self._expect(event.at_s)
 
     def _on_failing(self, seq: int, event: StoreFailing) -> None:
@@ -328,7 +330,7 @@ class Written(Watch):
         self._failing, self.due = None, math.inf
 
     def _expect(self, now: float) -> None:
-        if self._failing is not None and not self._sick and not self._stood_still:
+        if self._failing is not None and not self._hindered:
             self.due = now + _AGAIN_S
 
     def late(self, seq: int, event: Event) -> Violation | None:

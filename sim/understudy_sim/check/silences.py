@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -52,6 +52,7 @@ class Silences(Watch):
 
     name = "R9"
     claim = "silence that lasts long enough counts, even if nobody who met it stayed for all of it"
+    learned: ClassVar[bool] = True
 
     def __init__(self, rules: Rules = DEFAULT) -> None:
         super().__init__(rules)

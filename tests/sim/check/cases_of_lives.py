@@ -9,10 +9,14 @@ from tests.sim.check.cases_of_money import lent, paid
 from tests.sim.check.tape import Tape
 from understudy_actors.domain.events import AttemptAdmitted, BreakerMoved
 from understudy_actors.domain.store_events import BooksTaken, StoreFailing, StoreKept
+from understudy_actors.ledger.account import Limit, Scope
+from understudy_actors.ledger.windows import Period
+from understudy_sim.check import Rules
 from understudy_sim.check.lives import Books, Gates, Told, Written
 from understudy_sim.world_events import Delivered, EngineKilled, FaultBegan, FaultEnded
 
 BUDGET = "engine, $0.000100 a day"
+BATCHED = Rules(limits=(Limit(Scope("engine"), Period.DAY, 100),), durability="batched")
 
 
 def kept(t: Tape) -> Tape:
@@ -91,6 +95,12 @@ def spoiled(t: Tape, until: float) -> Tape:
     return t.at(until).add(FaultEnded, **facts)
 
 
+def stood_still(t: Tape) -> Tape:
+    """Until 29 s."""
+    facts: dict[str, Any] = {"fault": "1:pause", "fault_kind": "pause", "target": "all"}
+    return t.at(11.0).add(FaultBegan, **facts).at(29.0).add(FaultEnded, **facts)
+
+
 CASES = [
     Case(
         Books,
@@ -146,6 +156,19 @@ CASES = [
         lambda t: lent(killed(spent(t, 40), 80, unknown=40), 30, 2),
         lambda t: lent(killed(spent(t, 40), 80, unknown=40), 20, 2),
     ),
+    Case(  # what no batch knew of, a batched store may forget: the next process begins anew
+        Books,
+        "120 micro-USD are spent and reserved under engine, $0.000100 a day over all lives",
+        lambda t: lent(killed(kept(spent(t, 60).at(5.0)), 60), 60, 2),
+        lambda t: lent(killed(spent(t, 60), None), 60, 2),
+        BATCHED,
+    ),
+    Case(  # and a strict one may not
+        Books,
+        "had spent 60 micro-USD, and begins anew",
+        lambda t: lent(killed(spent(t, 60), None), 10, 2),
+        lambda t: lent(killed(lent(t, 60, 1), None), 60, 2),
+    ),
     Case(
         Gates,
         "a/m is asked 5.000 s before its cooldown is over",
@@ -157,5 +180,11 @@ CASES = [
         "and the store is not written",
         lambda t: asked(spoiled(t, 10.0).at(30.0)),
         lambda t: asked(kept(spoiled(t, 10.0).at(15.0)).at(30.0)),
+    ),
+    Case(  # a process that stands still writes nothing, and has its time afterwards
+        Written,
+        "and the store is not written",
+        lambda t: asked(stood_still(spoiled(t, 10.0)).at(42.0)),
+        lambda t: asked(stood_still(spoiled(t, 10.0)).at(38.0)),
     ),
 ]

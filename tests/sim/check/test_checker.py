@@ -11,6 +11,7 @@ import trio
 from hypothesis import given, strategies as st
 
 from tests.engine.house import Script
+from tests.sim.check.cases_of_failures import unanswered
 from tests.sim.check.engines import ask, trace_of
 from tests.sim.check.tape import Tape
 from understudy import Engine, ErrorClass
@@ -18,7 +19,9 @@ from understudy_actors.domain.events import Event
 from understudy_sim.check import ALL, Checker, Rules, Violation, check
 from understudy_sim.check.agenda import Agenda
 from understudy_sim.check.requests import OneOutcome
+from understudy_sim.check.silences import Silences
 from understudy_sim.check.violation import Witness
+from understudy_sim.world_events import EngineKilled
 
 
 def test_violations_are_reported_as_they_happen_and_counted_by_signature() -> None:
@@ -62,6 +65,14 @@ def test_a_monitor_of_ones_own_may_listen_too() -> None:
 def test_every_monitor_says_what_its_law_is() -> None:
     assert all(each.name and each.claim and each.__doc__ for each in ALL)
     assert len({each.claim for each in ALL}) == len(ALL)
+
+
+def test_a_law_of_what_was_learned_is_silent_about_a_process_that_goes_on_with_it() -> None:
+    for killed, count in ((False, 1), (True, 0)):
+        tape = unanswered((Tape().add(EngineKilled) if killed else Tape()).ended(), 4)
+        assert len(check(tape.events, [Silences])) == count
+    unanswered(tape := Tape().ended(), 4).add(EngineKilled)
+    assert len(check(tape.events, [Silences])) == 1, "what happened before the kill did happen"
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 50), st.booleans()), max_size=40))

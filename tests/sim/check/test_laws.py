@@ -24,6 +24,7 @@ from understudy_actors.dispatcher.hedge import HedgeRule
 from understudy_actors.dispatcher.retry import Backoff, RetryRule
 from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.domain.rates import RateRule
+from understudy_actors.domain.store_events import LimitTaken
 from understudy_actors.ledger.account import EACH, Limit, Scope
 from understudy_actors.ledger.windows import Period
 from understudy_actors.provider.policy import BreakerPolicy, classic
@@ -104,6 +105,18 @@ def probing(t: Tape, verdict: str, error: str | None = None) -> Tape:
     for number in range(1, 12):
         t.at(20.0 * number).decide("p/m").lend(number, generation=2, probe=True, request="r")
         t.back(verdict, number, generation=2, probe=True, request="r").ended(verdict, error=error)
+    return t
+
+
+def took_over(t: Tape, limit: float) -> Tape:
+    """A process goes on with the limit that the one before it left, and one request waits."""
+    t.add(LimitTaken, endpoint="p/m", limit=limit, threshold=None)
+    return t.decide(out={"p/m": "no slot"}).queue()
+
+
+def still_in_line(t: Tape) -> Tape:
+    for at_s in (1.5, 2.5, 3.5, 4.5):
+        t.at(at_s).tick()
     return t
 
 
@@ -993,6 +1006,12 @@ CASES = [
         .at(1.5).tick().at(2.5).tick().at(3.5).tick().at(4.5).tick(),
         lambda t: t.slot(8).decide(out={"p/m": "no slot"}).queue()
         .at(1.5).tick().at(2.5).tick().at(3.5).tick().at(4.5).tick(),
+    ),
+    Case(  # a process goes on with the limit of the one before it
+        WakeUps,
+        "p/m has had a free one for long",
+        lambda t: still_in_line(took_over(t, 8.0).slot(7)),
+        lambda t: still_in_line(took_over(t, 7.0).slot(7)),
     ),
     # F3
     Case(
