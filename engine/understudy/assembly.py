@@ -20,7 +20,6 @@ from understudy.config import (
     KINDS,
     Config,
     Kind,
-    address,
     breaker_of,
     check,
     dispatcher_settings,
@@ -29,6 +28,7 @@ from understudy.config import (
     holds_of,
     kind_of,
     rate_rule,
+    resolve_address,
     resolve_headers,
     resolve_key,
 )
@@ -323,7 +323,7 @@ def _target(
     return Target(
         provider=spec.provider,
         model=spec.model,
-        base_url=address(spec.provider, provider, kinds) or "",
+        base_url=resolve_address(spec.provider, provider, environ, kinds),
         key=resolve_key(spec.provider, provider, environ, kinds),
         headers={name: value.reveal() for name, value in headers.items()},
         max_output_tokens=spec.max_output_tokens,

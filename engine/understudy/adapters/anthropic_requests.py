@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from understudy.adapters.base import Target
-from understudy.adapters.body import Unusable, decode
-from understudy.adapters.openai_requests import ROLES, answer_limit
-from understudy_actors.domain.outcome import ErrorClass
+from understudy.adapters.openai_requests import answer_limit
+from understudy.adapters.turns import answered_id, arguments_of, instructions, picture, spoken
 from understudy_actors.domain.request import (
     ChatInput,
     ImagePart,
     Message,
     Request,
-    TextPart,
     Tool,
     ToolCall,
 )
 
 MAX_TOKENS_DEFAULT: Final = 4096
 """`max_tokens` is required; this is what every current model can write."""
-
-_DATA_URL: Final = re.compile(r"data:(image/[a-z0-9.+\-]+);base64,(.+)", re.ASCII | re.DOTALL)
 
 
 def messages_body(request: Request, asked: ChatInput, target: Target) -> dict[str, Any]:
@@ -41,7 +36,7 @@ def messages_body(request: Request, asked: ChatInput, target: Target) -> dict[st
         "max_tokens": MAX_TOKENS_DEFAULT if limit is None else limit,
         "messages": _turns(asked.messages),
     }
-    if system := _system(asked.messages):
+    if system := instructions(asked.messages):
         body["system"] = system
     if asked.stop:
         body["stop_sequences"] = asked.stop
@@ -67,35 +62,13 @@ def _sampling(asked: ChatInput) -> dict[str, float]:
     return sampling
 
 
-def _is_system(message: Message) -> bool:
-    return message.role in ("system", "developer")
-
-
-def _system(messages: tuple[Message, ...]) -> str:
-    """All instructions, wherever they stood, as the one text that goes before the conversation."""
-    return "\n\n".join(_plain_text(each) for each in messages if _is_system(each))
-
-
-def _plain_text(message: Message) -> str:
-    if isinstance(message.content, str):
-        return message.content
-    if not all(isinstance(part, TextPart) for part in message.content):
-        raise Unusable("a system message holds an image", ErrorClass.BAD_REQUEST)
-    return "\n\n".join(part.text for part in message.content if isinstance(part, TextPart))
-
-
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     """The conversation, with neighbours of the same role merged into one turn.
 
     Tool results are a user's turn here, so those of one round and the words after them are one.
     """
     turns: list[dict[str, Any]] = []
-    for message in messages:
-        if message.role not in ROLES:
-            known = ", ".join(sorted(ROLES))
-            raise Unusable(f"a message has a role other than {known}", ErrorClass.BAD_REQUEST)
-        if _is_system(message):
-            continue
+    for message in spoken(messages):
         role = "assistant" if message.role == "assistant" else "user"
         content = _content(message)
         if turns and turns[-1]["role"] == role:
@@ -130,28 +103,19 @@ def _parts(message: Message) -> list[dict[str, Any]]:
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
-    if match := _DATA_URL.fullmatch(part.url):
-        source = {"type": "base64", "media_type": match[1], "data": match[2]}
-    elif part.url.startswith(("https://", "http://")):
-        source = {"type": "url", "url": part.url}
-    else:
-        why = "an image is neither a web address nor base64 in a data URL"
-        raise Unusable(why, ErrorClass.BAD_REQUEST)
+    source = {"type": "url", "url": part.url}
+    if (held := picture(part)) is not None:
+        source = {"type": "base64", "media_type": held[0], "data": held[1]}
     return {"type": "image", "source": source}
 
 
 def _tool_result(message: Message) -> dict[str, Any]:
-    if message.tool_call_id is None:
-        raise Unusable("a tool's message names no tool_call_id", ErrorClass.BAD_REQUEST)
     content = message.content if isinstance(message.content, str) else _parts(message)
-    return {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
+    return {"type": "tool_result", "tool_use_id": answered_id(message), "content": content}
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
-    arguments = decode(call.arguments.encode("utf-8", "replace")) if call.arguments.strip() else {}
-    if not isinstance(arguments, dict):
-        raise Unusable("a tool call's arguments are no JSON object", ErrorClass.BAD_REQUEST)
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_of(call)}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ account and a busy minute are both a 429. The order is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,6 +22,7 @@ BODY_BYTES_MAX: Final = 262_144
 """An error body longer than this is judged by its status alone."""
 
 _MESSAGE_CHARS_MAX: Final = 8_192
+_RESETS: Final = re.compile(r"rate limit resets in ~?([0-9.]{1,9}m?s)\b", re.ASCII)
 
 STATUSES: Final = MappingProxyType(
     {
@@ -68,13 +70,17 @@ class Rules(Struct, frozen=True):
 
 
 class Complaint(Struct, frozen=True):
-    """What an error body says, whatever its shape; `codes` come with the most precise one first."""
+    """What an error body says, whatever its shape; `codes` come with the most precise one first.
+
+    `status` is an HTTP status that it names, `wait` a length of time that it asks to wait, as text.
+    """
 
     codes: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     param: str = ""
     message: str = ""
     status: int | None = None
+    wait: str | None = None
 
 
 def classify(
@@ -159,21 +165,46 @@ def read_complaint(document: object) -> Complaint:
     """Read a decoded error body.
 
     The shapes in use: `{"error": {...}}`, `{"error": "text", "code": ...}`, the same keys at the
-    top, `{"detail": "text"}` and `{"detail": [{"msg": ...}]}`.
+    top, `{"errors": [{...}]}`, `{"errors": ["text"], "name": ...}`, `{"detail": "text"}` and
+    `{"detail": [{"msg": ...}]}`; and each of them within a list.
     """
+    if isinstance(document, list) and document:
+        document = document[0]
     if not is_object(document):
         return Complaint(message=text_of(document)[:_MESSAGE_CHARS_MAX])
-    error = document.get("error")
+    error = document.get("error") or _first(document.get("errors"))
     inner = error if is_object(error) else document
     message = _message(inner) or text_of(error) or _message(document)
-    codes = (*_nested_codes(inner), inner.get("code"), document.get("code"))
+    codes = (*_nested_codes(inner), inner.get("code"), document.get("code"), document.get("name"))
+    kinds = (inner.get("type"), document.get("type"), inner.get("status"), inner.get("error_type"))
     return Complaint(
         codes=_names(codes),
-        types=_names((inner.get("type"), document.get("type"))),
+        types=_names(kinds),
         param=text_of(inner.get("param")).lower(),
         message=message[:_MESSAGE_CHARS_MAX],
         status=_status(inner.get("code")),
+        wait=_wait(inner, message),
     )
+
+
+def _first(listed: object) -> object:
+    return listed[0] if isinstance(listed, list) and listed else None
+
+
+def _wait(error: dict[str, Any], message: str) -> str | None:
+    """How long it asks to wait: in a field of its own, among its details, or in its words."""
+    told = error.get("retry_after")
+    if isinstance(told, int | float) and not isinstance(told, bool):
+        return str(told)
+    for each in _listed(error.get("details")):
+        if delay := text_of(each.get("retryDelay")):
+            return delay
+    return found[1] if (found := _RESETS.search(message[:_MESSAGE_CHARS_MAX])) else None
+
+
+def _listed(value: object) -> list[dict[str, Any]]:
+    """The objects in a list, at most eight; none if it is no list."""
+    return [each for each in value[:8] if is_object(each)] if isinstance(value, list) else []
 
 
 def _nested_codes(error: dict[str, Any]) -> tuple[object, ...]:
@@ -184,6 +215,8 @@ def _nested_codes(error: dict[str, Any]) -> tuple[object, ...]:
         inner.get("code") if is_object(inner) else None,
         metadata.get("error_type") if is_object(metadata) else None,
         "content_policy_violation" if is_object(metadata) and metadata.get("reasons") else None,
+        *(each.get("reason") for each in _listed(details)),
+        *(each.get("type") for each in _listed(error.get("detail"))),
     )
 
 
@@ -209,5 +242,5 @@ def _message(document: dict[str, Any]) -> str:
     if is_object(message):
         message = message.get("detail")
     if isinstance(message, list):
-        return "; ".join(text_of(each.get("msg")) for each in message[:8] if is_object(each))
+        return "; ".join(text_of(each.get("msg")) for each in _listed(message))
     return text_of(message)

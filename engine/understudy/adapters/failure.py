@@ -12,7 +12,7 @@ from typing import Final
 from understudy.adapters.base import Target
 from understudy.adapters.body import Unusable
 from understudy.adapters.classify import Complaint, Rules, classify, complaint_of
-from understudy.adapters.delay import delay_s
+from understudy.adapters.delay import DELAY_MAX_S, delay_s, reset_s
 from understudy.transport.http import HttpResponse, TransportFailed
 from understudy_actors.domain.errors import ProviderError, provider_error
 from understudy_actors.domain.outcome import ErrorClass
@@ -71,11 +71,7 @@ def response_failure(
     status: int | None = response.status
     if 200 <= response.status < 300:
         status = complaint.status
-    hint_s = (
-        None
-        if status is None
-        else delay_s(status, response.headers, wall_s, statuses=rules.hint_statuses)
-    )
+    hint_s = None if status is None else _hint_s(rules, status, complaint, response, wall_s)
     error_class = classify(
         rules,
         status,
@@ -91,6 +87,19 @@ def response_failure(
         retry_after_s=hint_s,
         detail=_excerpt(complaint.message, target),
     )
+
+
+def _hint_s(
+    rules: Rules, status: int, complaint: Complaint, response: HttpResponse, wall_s: float
+) -> float | None:
+    """Seconds that a response asks to wait: by its headers, else by its body."""
+    if status not in rules.hint_statuses:
+        return None
+    told = delay_s(status, response.headers, wall_s, statuses=rules.hint_statuses)
+    if told is not None or complaint.wait is None:
+        return told
+    told = reset_s(complaint.wait, wall_s)
+    return None if told is None else min(max(told, 0.0), DELAY_MAX_S)
 
 
 def unusable(target: Target, status: int | None, problem: Unusable) -> ProviderError:

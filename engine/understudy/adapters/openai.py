@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -86,7 +87,7 @@ class OpenAIAdapter:
         try:
             dialect = self._dialect_of(target)
             url, body = _url_and_body(request, target, dialect)
-            headers = json_headers(target, "authorization", "Bearer ")
+            headers = _headers(target, dialect)
             if isinstance(asked := request.input, ImageInput) and asked.images:
                 headers["content-type"], packed = form(body, image_files(asked))
                 return HttpRequest("POST", url, headers, packed)
@@ -118,7 +119,7 @@ class OpenAIAdapter:
             body["stream"] = True
             if dialect.stream_usage:
                 body["stream_options"] = {"include_usage": True}
-            headers = stream_headers(json_headers(target, "authorization", "Bearer "))
+            headers = stream_headers(_headers(target, dialect))
             return HttpRequest("POST", url, headers, encode(body))
         except Unusable as problem:
             error = unusable(target, None, problem)
@@ -136,8 +137,8 @@ class OpenAIAdapter:
             ProviderError: (AUTH) No header can carry the key.
         """
         try:
-            headers = json_headers(target, "authorization", "Bearer ")
-            return HttpRequest("GET", target.base_url.rstrip("/") + "/models", headers)
+            dialect = self._dialect_of(target)
+            return HttpRequest("GET", _check_url(target, dialect), _headers(target, dialect))
         except Unusable as problem:
             error = unusable(target, None, problem)
         raise error
@@ -176,7 +177,24 @@ def _url_and_body(request: Request, target: Target, dialect: Dialect) -> tuple[s
         raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
     if isinstance(extra := target.options.get("body"), dict):
         body.update(extra)
-    return base + path, body
+    if dialect.model_path:
+        base += dialect.model_path.replace("{model}", quote(target.model, safe=""))
+    return _asking(base + path, dialect), body
+
+
+def _check_url(target: Target, dialect: Dialect) -> str:
+    base = target.base_url.rstrip("/")
+    if dialect.check_path:
+        return _asking(base.removesuffix("/v1") + dialect.check_path, dialect)
+    return _asking(base + "/models", dialect)
+
+
+def _asking(url: str, dialect: Dialect) -> str:
+    return f"{url}?{dialect.query}" if dialect.query else url
+
+
+def _headers(target: Target, dialect: Dialect) -> dict[str, str]:
+    return json_headers(target, dialect.key_header, dialect.key_prefix)
 
 
 def _is_error(document: dict[str, Any]) -> bool:

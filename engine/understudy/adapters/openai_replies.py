@@ -217,15 +217,19 @@ def embedding_output(body: dict[str, Any], asked: EmbeddingInput) -> EmbeddingOu
         index = row.get("index", position)
         if type(index) is not int or not 0 <= index < len(rows) or index in placed:
             raise Unusable("the vectors' indexes are no permutation")
-        placed[index] = _vector(row.get("embedding"))
+        placed[index] = vector_of(row.get("embedding"))
     vectors = tuple(placed[index] for index in range(len(rows)))
     if any(len(vector) != (asked.dimensions or len(vectors[0])) for vector in vectors):
         raise Unusable("a vector does not have the dimensions that were asked for")
     return EmbeddingOutput(vectors)
 
 
-def _vector(value: object) -> tuple[float, ...]:
-    """A vector from a list of numbers or from base64 of little-endian float32."""
+def vector_of(value: object) -> tuple[float, ...]:
+    """A vector from a list of numbers or from base64 of little-endian float32.
+
+    Raises:
+        Unusable: It is neither.
+    """
     try:
         if isinstance(value, str):
             packed = binascii.a2b_base64(value, strict_mode=True)
@@ -254,7 +258,15 @@ def image_output(body: dict[str, Any], output_format: str | None) -> ImageOutput
 def _image(row: dict[str, Any], media_type: str) -> Image:
     if (url := row.get("url")) and not row.get("b64_json"):
         return Image(url=need_text(url, "a picture's URL"), media_type=media_type)
-    b64 = need_text(row.get("b64_json"), "a picture")
+    return image_of(need_text(row.get("b64_json"), "a picture"), media_type)
+
+
+def image_of(b64: str, media_type: str) -> Image:
+    """A picture from base64; `media_type` counts where its own first bytes say nothing.
+
+    Raises:
+        Unusable: It is no base64.
+    """
     try:
         binascii.a2b_base64(b64, strict_mode=True)
     except ValueError:
@@ -262,4 +274,4 @@ def _image(row: dict[str, Any], media_type: str) -> Image:
     for magic, sniffed in _MEDIA_MAGIC.items():
         if b64.startswith(magic):
             return Image(b64=b64, media_type=sniffed)
-    return Image(b64=b64, media_type=media_type)
+    return Image(b64=b64, media_type=media_type or "image/png")

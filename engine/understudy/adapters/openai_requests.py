@@ -35,6 +35,10 @@ class Dialect(Struct, frozen=True):
         prefix_flag: Does an assistant's turn that is to be continued say so (`prefix: true`)?
         prefix_path: Where such a request goes, before the usual path and in place of a `/v1`.
         stream_usage: Ask for token counts in streams? Some send them unasked, and know no options.
+        key_header, key_prefix: Where the key goes, and what stands before it.
+        model_path: What a path begins with; `{model}` stands for the model's name.
+        query: What every address ends with, after its `?`.
+        check_path: Where a free check goes, in place of a `/v1`; empty asks `/models` behind it.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -45,6 +49,11 @@ class Dialect(Struct, frozen=True):
     prefix_flag: bool = False
     prefix_path: str = ""
     stream_usage: bool = True
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+    model_path: str = ""
+    query: str = ""
+    check_path: str = ""
 
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})

@@ -1,7 +1,8 @@
 """What OpenAI-compatible servers mean by their errors, and how they speak of limits: data.
 
 One table serves OpenAI itself and the servers that speak its format: Azure, Groq, xAI, Together,
-OpenRouter, Mistral, DeepSeek, llama.cpp, vLLM, Ollama. Their codes do not contradict each other.
+OpenRouter, Mistral, DeepSeek, Cloudflare, Hugging Face, llama.cpp, vLLM, Ollama. Their codes do not
+contradict each other.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ CODES: Final = {
     "billing_not_active": ErrorClass.QUOTA,
     "payment_required": ErrorClass.QUOTA,
     "weight_exceeds_budget": ErrorClass.QUOTA,
+    "3036": ErrorClass.QUOTA,  # Cloudflare: the day's free share is used up, sent as a 429
     # rates
     "rate_limit_exceeded": ErrorClass.RATE_LIMIT,
     "in_flight_budget_exhausted": ErrorClass.RATE_LIMIT,
@@ -52,6 +54,7 @@ CODES: Final = {
     "provider_overloaded": ErrorClass.OVERLOADED,
     "capacity_exceeded": ErrorClass.OVERLOADED,
     "3505": ErrorClass.OVERLOADED,  # Mistral: the tier's capacity, sent as a 429
+    "3040": ErrorClass.OVERLOADED,  # Cloudflare: out of capacity, sent as a 429
     # the key
     "invalid_api_key": ErrorClass.AUTH,
     "authentication": ErrorClass.AUTH,
@@ -71,10 +74,13 @@ CODES: Final = {
     "model_not_found": ErrorClass.MODEL_NOT_FOUND,
     "deploymentnotfound": ErrorClass.MODEL_NOT_FOUND,
     "invalid_model": ErrorClass.MODEL_NOT_FOUND,
+    "5007": ErrorClass.MODEL_NOT_FOUND,  # Cloudflare
+    "3042": ErrorClass.MODEL_NOT_FOUND,  # Cloudflare
     # the server
     "server": ErrorClass.SERVER,
     "provider_unavailable": ErrorClass.SERVER,
     "timeout": ErrorClass.TIMEOUT,
+    "3007": ErrorClass.TIMEOUT,  # Cloudflare
     # the model called a tool wrongly: its answer is none, and another try may be better
     "tool_use_failed": ErrorClass.MALFORMED,
 }

@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from understudy.adapters.anthropic import AnthropicAdapter
 from understudy.adapters.base import Adapter
+from understudy.adapters.family import Family
 from understudy.adapters.function import FunctionAdapter
+from understudy.adapters.gemini import GeminiAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.openai_requests import Dialect
@@ -63,10 +65,18 @@ def _anthropic(options: Mapping[str, Any]) -> Adapter:  # noqa: ARG001  they are
     return AnthropicAdapter()
 
 
+def _of(family: type[Family]) -> Kind:
+    """The kind of a family whose adapter takes no options: they are the target's."""
+    return Kind(family.name, lambda options: family(), family.operations)  # noqa: ARG005
+
+
+FAMILIES: Final[tuple[type[Family], ...]] = (GeminiAdapter,)
+
 BUILT_IN: Final = (
     Kind("openai", _openai, OpenAIAdapter.operations),
     Kind("openai_compatible", _compatible, OpenAIAdapter.operations),
     Kind("anthropic", _anthropic, AnthropicAdapter.operations),
+    *(_of(family) for family in FAMILIES),
     Kind("local", _local, LocalAdapter.operations),
     Kind("function", _function, ()),
 )

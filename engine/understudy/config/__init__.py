@@ -28,6 +28,7 @@ from understudy.config.resolve import (
     key_source,
     kind_of,
     models_of,
+    resolve_address,
     resolve_headers,
     resolve_key,
 )
@@ -67,8 +68,8 @@ __all__ = [
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve
     "endpoints", "chains", "kind_of", "models_of", "address", "key_source", "resolve_key",
-    "resolve_headers", "breaker_policy", "breaker_of", "holds_of", "retry_rule", "guard_rule",
-    "rate_rule", "dispatcher_settings",
+    "resolve_address", "resolve_headers", "breaker_policy", "breaker_of", "holds_of",
+    "retry_rule", "guard_rule", "rate_rule", "dispatcher_settings",
     # data
     "KINDS", "Kind", "PRESETS", "VARIABLES", "Variable",
 ]  # fmt: skip

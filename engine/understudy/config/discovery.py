@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import trio
 
-from understudy.config.kinds import LOCAL, SERVERS, VENDORS, Kind
+from understudy.config.kinds import LOCAL, SERVERS, VENDORS, Kind, address_variables
 from understudy.config.reading import parse
 from understudy.config.schema import Config
 
@@ -44,7 +44,10 @@ async def discover(
     providers: dict[str, Any] = {
         kind.name: {"models": list(kind.models)}
         for kind in vendors
-        if environ.get(kind.key_variable or "", "").strip()
+        if all(
+            environ.get(each, "").strip()
+            for each in (kind.key_variable or "", *address_variables(kind.base_url))
+        )
     }
     found = await _answering(servers, probe, timeout_s)
     for kind in servers:

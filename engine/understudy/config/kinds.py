@@ -6,6 +6,7 @@ key, and what it serves when the configuration does not say. One row is a new co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -30,6 +31,16 @@ _MISTRAL: Final[_Dialect] = (
 turn that it continues begins with that turn. Source: its OpenAPI description, AssistantMessage."""
 _DEEPSEEK: Final[_Dialect] = (("prefix_flag", True), ("prefix_path", "/beta"))
 """Only its beta side continues a turn. Source: its guide "Chat Prefix Completion (Beta)"."""
+_CLOUDFLARE: Final[_Dialect] = (("check_path", "/models/search?per_page=1"),)
+"""It lists its models beside its OpenAI-compatible side."""
+_AZURE: Final[_Dialect] = (("key_header", "api-key"), ("key_prefix", ""))
+_DEPLOYMENTS: Final[_Dialect] = (
+    *_AZURE,
+    ("model_path", "/deployments/{model}"),
+    ("query", "api-version=2024-10-21"),
+    ("max_tokens_field", "max_completion_tokens"),
+)
+"""Azure's address of its own for each deployment; the version is its latest stable one."""
 
 
 class Kind(Struct, frozen=True, kw_only=True):
@@ -38,7 +49,8 @@ class Kind(Struct, frozen=True, kw_only=True):
     Attributes:
         name: As written under `kind`.
         adapter: Name of the adapter that speaks its wire format.
-        base_url: Where it lives; None must be configured, or needs no address.
+        base_url: Where it lives; None must be configured, or needs no address. `{NAME}` in it
+            stands for the value of the environment variable NAME.
         key_variable: The environment variable that usually holds its key.
         models: Models of a provider that lists none; for vendors the cheap one used by discovery.
         operations: What its models can do; empty goes by the model's name.
@@ -76,12 +88,13 @@ def _vendor(
     adapter: str = COMPATIBLE_WIRE,
     prices: str | None = None,
     dialect: _Dialect = (),
+    key: str | None = None,
 ) -> Kind:
     return Kind(
         name=name,
         adapter=adapter,
         base_url=base_url,
-        key_variable=f"{name.upper()}_API_KEY",
+        key_variable=key or f"{name.upper()}_API_KEY",
         models=(model,),
         prices=prices,
         dialect=dialect,
@@ -98,6 +111,12 @@ VENDORS: Final = (
     _vendor("openai", "https://api.openai.com/v1", "gpt-5.4-mini", adapter="openai"),
     _vendor("anthropic", "https://api.anthropic.com", "claude-haiku-4-5", adapter="anthropic"),
     _vendor(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "gemini-2.5-flash",
+        adapter="gemini",
+    ),
+    _vendor(
         "groq",
         "https://api.groq.com/openai/v1",
         "openai/gpt-oss-20b",
@@ -108,8 +127,33 @@ VENDORS: Final = (
     _vendor("xai", "https://api.x.ai/v1", "grok-4.3"),
     _vendor("together", "https://api.together.ai/v1", "openai/gpt-oss-120b", prices="together_ai"),
     _vendor("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-oss-20b"),
+    _vendor(
+        "cloudflare",
+        "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
+        "@cf/openai/gpt-oss-120b",
+        key="CLOUDFLARE_API_TOKEN",
+        dialect=_CLOUDFLARE,
+    ),
+    _vendor(
+        "huggingface", "https://router.huggingface.co/v1", "openai/gpt-oss-120b", key="HF_TOKEN"
+    ),
 )
 """Providers with a key, in the order in which discovery lists them."""
+
+ACCOUNTS: Final = tuple(
+    Kind(
+        name=name,
+        adapter=COMPATIBLE_WIRE,
+        base_url=base_url,
+        key_variable="AZURE_OPENAI_API_KEY",
+        dialect=dialect,
+    )
+    for name, base_url, dialect in (
+        ("azure", "{AZURE_OPENAI_ENDPOINT}/openai/v1", _AZURE),
+        ("azure-deployments", "{AZURE_OPENAI_ENDPOINT}/openai", _DEPLOYMENTS),
+    )
+)
+"""Providers whose models have names of the account's own, so that nothing can be discovered."""
 
 SERVERS: Final = (
     _server("ollama", 11434),
@@ -139,7 +183,7 @@ FUNCTION: Final = Kind(
 COMPATIBLE: Final = Kind(name="openai-compatible", adapter=COMPATIBLE_WIRE, needs_address=True)
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
-    {each.name: each for each in (*VENDORS, *SERVERS, COMPATIBLE, LOCAL, FUNCTION)}
+    {each.name: each for each in (*VENDORS, *ACCOUNTS, *SERVERS, COMPATIBLE, LOCAL, FUNCTION)}
 )
 """Every kind that comes with the library, by name."""
 
@@ -150,6 +194,14 @@ _BY_NAME: Final = (
     ("dall-e", (operation.IMAGE,)),
     ("flux", (operation.IMAGE,)),
 )
+
+
+_VARIABLE: Final = re.compile(r"\{([A-Z][A-Z0-9_]*)\}", re.ASCII)
+
+
+def address_variables(base_url: str | None) -> tuple[str, ...]:
+    """The environment variables that an address is made of."""
+    return tuple(_VARIABLE.findall(base_url or ""))
 
 
 def usual_operations(kind: Kind, model: str) -> tuple[str, ...]:

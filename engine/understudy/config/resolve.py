@@ -8,9 +8,9 @@ from typing import Final, TypeAlias, TypeVar
 from understudy import prices
 from understudy.config.faults import BadKey
 from understudy.config.key import KeySource
-from understudy.config.kinds import KINDS, Kind, usual_operations
+from understudy.config.kinds import KINDS, Kind, address_variables, usual_operations
 from understudy.config.limits import rate_rule
-from understudy.config.provider import ModelConfig, ProviderConfig
+from understudy.config.provider import ModelConfig, ProviderConfig, check_address
 from understudy.config.schema import Config
 from understudy.config.streams import StreamConfig
 from understudy.secret import Secret
@@ -108,6 +108,29 @@ def address(name: str, provider: ProviderConfig, kinds: Kinds = KINDS) -> str | 
     """Where a provider lives, without a slash at the end; None if it needs no address."""
     url = provider.base_url or kind_of(name, provider, kinds).base_url
     return url.rstrip("/") if url else None
+
+
+def resolve_address(
+    name: str, provider: ProviderConfig, environ: Mapping[str, str], kinds: Kinds = KINDS
+) -> str:
+    """Where a provider lives, with what its kind takes from the environment; empty if nowhere.
+
+    Raises:
+        ConfigError: A variable is not set, or holds what makes no address.
+    """
+    url = address(name, provider, kinds) or ""
+    if provider.base_url is not None or "{" not in url:
+        return url
+    for variable in address_variables(url):
+        if not (value := environ.get(variable, "").strip().rstrip("/")):
+            problem = f"needs the environment variable {variable}, which is not set; or write it"
+            raise BadKey(problem, f"providers.{name}.base_url")
+        url = url.replace(f"{{{variable}}}", value)
+    try:
+        check_address(url)
+    except BadKey as fault:
+        raise fault.under("base_url").under(name).under("providers") from None
+    return url
 
 
 def key_source(name: str, provider: ProviderConfig, kinds: Kinds = KINDS) -> KeySource | None:

@@ -9,6 +9,8 @@ import msgspec
 
 from understudy.adapters.anthropic import AnthropicAdapter
 from understudy.adapters.base import Target
+from understudy.adapters.family import StreamingFamily
+from understudy.adapters.gemini import GeminiAdapter
 from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.openai_requests import Dialect
 from understudy.secret import Secret
@@ -19,11 +21,17 @@ EXAMPLES: Final = Path(__file__).parents[2] / "wire_examples"
 WALL_S: Final = 1_795_132_800.0  # 2026-11-20T00:00:00Z
 KEY: Final = "sk-test"
 
-WireAdapterUnderTest: TypeAlias = OpenAIAdapter | AnthropicAdapter
+WireAdapterUnderTest: TypeAlias = OpenAIAdapter | AnthropicAdapter | StreamingFamily
 
 OPENAI: Final = OpenAIAdapter()
 COMPATIBLE: Final = OpenAIAdapter("openai_compatible", Dialect())
 ANTHROPIC: Final = AnthropicAdapter()
+FAMILIES: Final[dict[str, WireAdapterUnderTest]] = {
+    "openai": OPENAI,
+    "anthropic": ANTHROPIC,
+    "gemini": GeminiAdapter(),
+}
+"""Whose files of examples begin with these words; all others are for the compatible wire."""
 CHAT: Final = Request.chat("hi")
 
 
@@ -45,9 +53,7 @@ def error_response(name: str) -> HttpResponse:
 
 def adapter_for(name: str) -> WireAdapterUnderTest:
     """The adapter that reads an example, by its file's name."""
-    if name.startswith("anthropic."):
-        return ANTHROPIC
-    return OPENAI if name.startswith("openai.") else COMPATIBLE
+    return FAMILIES.get(name.partition(".")[0], COMPATIBLE)
 
 
 def target(provider: str = "openai", **fields: Any) -> Target:

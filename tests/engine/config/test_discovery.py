@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from tests.engine.config.test_resolve import STRATEGIES, specs
 from understudy.config import check, discover
-from understudy.config.kinds import SERVERS, VENDORS
+from understudy.config.kinds import SERVERS, VENDORS, address_variables
 from understudy_actors.domain.errors import ConfigError
 
 KEY = "sk-test-0123456789"
@@ -26,6 +26,7 @@ def test_every_key_in_the_environment_becomes_a_provider_and_local_closes_the_ch
 ) -> None:
     present = [each for each in VENDORS if each in keys]
     environ = {str(each.key_variable): KEY for each in present}
+    environ |= {name: "a" for each in present for name in address_variables(each.base_url)}
     config = trio.run(discover, environ, nobody)
     check(config, strategies=STRATEGIES)
     found = list(specs(config).values())

@@ -136,7 +136,11 @@ def test_what_is_published_fills_in_unless_the_configuration_says_otherwise() ->
     )
     found = {each.name: each for each in endpoints(config)}
     unpriced = [name for name, each in found.items() if each.price is None]
-    assert unpriced == ["openrouter/openai/gpt-oss-20b", "box/gpt-5.4"]
+    assert unpriced == [
+        "openrouter/openai/gpt-oss-20b",
+        "huggingface/openai/gpt-oss-120b",
+        "box/gpt-5.4",
+    ]
     assert found["anthropic/claude-haiku-4-5"].max_context_tokens == 200_000
     assert found["mine/claude-haiku-4-5"].max_context_tokens == 9
 
