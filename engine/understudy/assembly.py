@@ -32,6 +32,9 @@ from understudy.config import (
     resolve_headers,
     resolve_key,
 )
+from understudy.keys.keys import Keys
+from understudy.keys.opening import keys_of, ring_of
+from understudy.keys.scopes import budgets_of, limits_of
 from understudy.limiting import turnstile_of
 from understudy.listening import EventStream
 from understudy.ports import Ports
@@ -90,6 +93,7 @@ class Parts:
     targets: dict[str, Target]
     wiring: Wiring
     records: Records
+    keys: Keys
     cache: Cache | None = None
     keeping: Keeping | None = None
     streams: WeakSet[EventStream] = attrs.Factory(WeakSet)
@@ -106,17 +110,15 @@ def assemble(
     escalate: Callable[[Ref, Exception], None],
     kept: tuple[Store, Saved] | None = None,
 ) -> Parts:
-    """Build every part from a configuration, and from what an earlier process `kept`.
-
-    Raises ConfigError or StoreFailed if it cannot run, or a key or what was kept cannot be read.
-    """
+    """Build every part; ConfigError or StoreFailed says what cannot run, or cannot be read."""
     known, kinds = {**BUILT_IN, **strategies}, known_kinds(registry)
     check(config, strategies=known, kinds=kinds)
     adapters, candidates, targets = _wires(config, registry, environ, kinds)
     trace, contained, wheel, system, supervisor = _runtime(ports, escalate)
     settings, flights = dispatcher_settings(config, known, kinds), Flights()
     keeping = keep(config, kept, supervisor, system, ports.clock)
-    purse = purse_of(config, supervisor, ports.clock, keeping)
+    ring = ring_of(config, keeping, ports.clock.wall())
+    purse = purse_of(config, supervisor, ports.clock, keeping, limits=budgets_of(config, ring))
     own, dispatcher = _actors(supervisor, config, settings, candidates, flights, contained, keeping)
     ways = [_ways(c, config, adapters, targets, transport, ports) for c in candidates]
     wiring = Wiring(
@@ -134,7 +136,7 @@ def assemble(
         purse=purse,
         durable=durable_of(keeping, purse, ports.clock),
         book=book_of(config, keeping),
-        turnstile=turnstile_of(config, supervisor, ports.clock, keeping),
+        turnstile=turnstile_of(limits_of(config, ring), supervisor, ports.clock, keeping),
     )
     return Parts(
         config=config,
@@ -152,6 +154,7 @@ def assemble(
         targets=targets,
         wiring=wiring,
         records=Records(KEPT_MAX if config.monitoring else 0),
+        keys=keys_of(config, ring, wiring, supervisor, ports, keeping),
         cache=cache_of(config, candidates, ports.clock, trace),
         keeping=keeping,
     )

@@ -43,7 +43,11 @@ from understudy_actors.runtime.trace import Listener
 
 
 class Engine:
-    """Routes requests to providers that can serve them now. `open_engine` makes one."""
+    """Routes requests to providers that can serve them now. `open_engine` makes one.
+
+    Attributes:
+        keys: The keys by which callers of a gateway come in: made, changed, replaced, revoked.
+    """
 
     def __init__(self, parts: Parts, nursery: trio.Nursery) -> None:
         self._parts = parts
@@ -55,6 +59,7 @@ class Engine:
         strategies = set(parts.settings.strategies)
         self._controls = Controls(parts, operations, strategies)
         self._cache = parts.cache
+        self.keys = parts.keys
         self._desk = Desk(
             parts.wiring,
             parts.config,

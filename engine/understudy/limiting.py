@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from understudy.config import Config
+from collections.abc import Sequence
+
 from understudy.routing.turnstile import Turnstile
 from understudy.store.callers import Callers, take_over
 from understudy.store.keeping import Keeping
 from understudy_actors.limits.actor import LimitsActor
-from understudy_actors.limits.gate import Limits
+from understudy_actors.limits.gate import Limits, RateLimit
 from understudy_actors.runtime.actor import ChildSpec, Start
 from understudy_actors.runtime.ports import Clock
 from understudy_actors.runtime.supervisor import Supervisor
 
 
 def turnstile_of(
-    config: Config, supervisor: Supervisor, clock: Clock, keeping: Keeping | None = None
+    limits: Sequence[RateLimit],
+    supervisor: Supervisor,
+    clock: Clock,
+    keeping: Keeping | None = None,
 ) -> Turnstile | None:
     """Start the limits' actor if there are any, and make what asks it.
 
     `keeping` is where its minutes are kept, if they are.
     """
-    limits = [each.limit() for each in config.limits]
     if not limits:
         return None
     kept = Limits(limits)

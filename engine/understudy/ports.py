@@ -96,9 +96,11 @@ class Ports:
     """What an engine meets the world through, apart from its transport.
 
     `trace` is this one engine's own; whoever listens to it before hears the very first event.
+    `entropy` gives random bytes that nobody can foresee, which `randomness` is not made for.
     """
 
     clock: Clock = attrs.Factory(SystemClock)
     ids: Ids = attrs.Factory(TimeOrderedIds)
     randomness: Randomness = attrs.Factory(lambda: Randomness(fresh_seed()))
     trace: Trace = attrs.Factory(Trace)
+    entropy: Callable[[int], bytes] = os.urandom

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -10,6 +11,7 @@ from understudy.config import Config
 from understudy.routing.purse import Purse
 from understudy.store.keeping import Keeping
 from understudy.zones import IanaZone
+from understudy_actors.ledger.account import Limit
 from understudy_actors.ledger.actor import LedgerActor
 from understudy_actors.ledger.books import Keeping as Noted
 from understudy_actors.ledger.money import Ledger, Standing
@@ -51,7 +53,12 @@ class BudgetStanding(Struct, frozen=True, kw_only=True):
 
 
 def purse_of(
-    config: Config, supervisor: Supervisor, clock: Clock, keeping: Keeping | None = None
+    config: Config,
+    supervisor: Supervisor,
+    clock: Clock,
+    keeping: Keeping | None = None,
+    *,
+    limits: Sequence[Limit],
 ) -> Purse | None:
     """Start the ledger if there are budgets, and make the purse that borrows from it.
 
@@ -60,7 +67,6 @@ def purse_of(
     Raises:
         StoreFailed: What was spent before cannot be read.
     """
-    limits = [each.limit() for each in config.budgets]
     if not limits:
         return None
     books = Ledger(limits, IanaZone(config.time_zone))

@@ -144,7 +144,7 @@ FAULTS: Final = [
     for name, old, new in (
         (
             "one limit is shared by all",
-            "own = RateLimit(scope, each.rule)",
+            "own = RateLimit(scope, each.rule, each.parallel)",
             "own = each",
         ),
         (
@@ -160,8 +160,8 @@ FAULTS: Final = [
         ("who left counts on", "self._lent.pop(number, ())", "()"),
         ("no bound on memory", "len(self._rates) >= self._each_max and", "False and"),
         ("nobody makes room", "                del self._rates[scope]\n", "                pass\n"),
-        ("busy ones make room", " if each.idle(now)]:\n", "]:\n"),
-        ("the larger of two limits", "min(numbers, default=None)", "max(numbers, default=None)"),
+        ("busy ones make room", "not r.running and r.idle(now)]:", "not r.running]:"),
+        ("the larger of two limits", "return min((n for", "return max((n for"),
         (
             "a restart gives a new minute",
             "                rates.restore(each, now)\n",

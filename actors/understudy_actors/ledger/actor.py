@@ -64,6 +64,13 @@ class Thaw(Struct, frozen=True):
     scope: Scope
 
 
+class SetBudgets(Struct, frozen=True):
+    """From now on these are the limits of a scope; none takes them out. See `Ledger.set`."""
+
+    scope: Scope
+    limits: tuple[Limit, ...]
+
+
 class GatherBooks(Struct, frozen=True):
     """Answers the `Changes` since the last time, or None."""
 
@@ -100,6 +107,7 @@ class LedgerActor:
             Dispatched: self._dispatched,
             SettleMoney: self._settle,
             Thaw: self._thaw,
+            SetBudgets: self._set,
             Stand: self._stand,
             Foresee: self._foresee,
             GatherBooks: self._gather,
@@ -112,6 +120,8 @@ class LedgerActor:
                 books.keeping.note(self._wall(), charged, poison.request, poison.attempt)
         elif isinstance(poison, Dispatched):
             books.dispatch(poison.number)
+        elif isinstance(poison, SetBudgets):
+            self._set(poison)
 
     def receive(self, message: Any) -> Any:
         """One turn."""
@@ -139,6 +149,9 @@ class LedgerActor:
 
     def _thaw(self, message: Thaw) -> None:
         self._books.thaw(message.scope)
+
+    def _set(self, message: SetBudgets) -> None:
+        self._books.set(message.scope, message.limits, self._wall())
 
     def _stand(self, _message: Stand) -> Sequence[Standing]:
         return self._books.standing(self._wall())

@@ -24,7 +24,7 @@ from msgspec import Struct
 from understudy_actors.ledger.account import EACH, Account, Alert, Limit, Scope
 from understudy_actors.ledger.books import AccountBooks, Keeping, take_over
 from understudy_actors.ledger.projection import Forecast
-from understudy_actors.ledger.windows import Span, Zone
+from understudy_actors.ledger.windows import Period, Span, Zone
 
 EACH_MAX: Final = 100_000
 """Scopes that may have a limit each; beyond, those that spent nothing in their window make room."""
@@ -109,6 +109,8 @@ class Ledger:
         self._accounts: dict[Scope, list[Account]] = {}
         self._each: dict[str, list[Limit]] = {}
         self._made: dict[Scope, None] = {}  # by a limit of `EACH`, in order of their first use
+        self._retired: dict[tuple[Scope, Period], Account] = {}  # whose limit was taken out
+        self._left: dict[tuple[Scope, Period], AccountBooks] = {}  # of an earlier process
         for limit in limits:
             if limit.scope.name == EACH:
                 self._each.setdefault(limit.scope.kind, []).append(limit)
@@ -123,7 +125,7 @@ class Ledger:
     ) -> list[tuple[Account, int]]:
         """Go on with what an earlier process kept, and note all changes from now on.
 
-        Books of a limit that there is no more are left where they are.
+        Books of a limit that there is no more are left where they are, until it is `set` again.
 
         Returns:
             Whose books were taken over, and how many micro-USD each was charged for what that
@@ -132,13 +134,26 @@ class Ledger:
         self._keeping, taken = keeping, list[tuple[Account, int]]()
         for books in saved:
             limit = books.limit
-            for account in self._of([limit.scope], wall):
-                if account.limit.period is not limit.period or not books.windows:
-                    continue
-                if unknown := take_over(account, books):
-                    keeping.unknown(wall, account, unknown)
-                taken.append((account, unknown))
+            own = [a for a in self._of([limit.scope], wall) if a.limit.period is limit.period]
+            if not own:
+                self._left[limit.scope, limit.period] = books
+            for account in own if books.windows else ():
+                taken.append((account, self._take_over(account, books, wall)))
         return taken
+
+    def set(self, scope: Scope, limits: Iterable[Limit], wall: float) -> None:
+        """From now on these are the limits of one scope, at most one for each period.
+
+        Money is not forgotten by that: whatever was spent and lent in a window stays in it, and a
+        limit that is taken out and put back holds as if it had never been away. What a scope spends
+        while it has no limit is on no books.
+        """
+        for account in self._accounts.pop(scope, ()):
+            self._retired[scope, account.limit.period] = account
+        self._made.pop(scope, None)
+        accounts = [self._account(limit, wall) for limit in limits]
+        if accounts:
+            self._accounts[scope] = accounts
 
     @property
     def keeping(self) -> Keeping | None:
@@ -268,7 +283,7 @@ class Ledger:
         if len(self._made) >= self._each_max:
             self._sweep(wall)
         limits = [Limit(scope, each.period, each.micro_usd) for each in self._each[scope.kind]]
-        accounts = [Account(limit, self._zone) for limit in limits]
+        accounts = [self._account(limit, wall) for limit in limits]
         if len(self._made) >= self._each_max:
             for account in accounts:
                 account.frozen = True  # nobody may spend what nobody can keep the books of
@@ -276,6 +291,23 @@ class Ledger:
         self._accounts[scope] = accounts
         self._made[scope] = None
         return accounts
+
+    def _account(self, limit: Limit, wall: float) -> Account:
+        """The account of a limit: the one that it had before, if there was one."""
+        account = self._retired.pop((limit.scope, limit.period), None)
+        if account is not None:
+            account.limit = limit
+            return account
+        account = Account(limit, self._zone)
+        books = self._left.pop((limit.scope, limit.period), None)
+        if books is not None and books.windows:
+            self._take_over(account, books, wall)
+        return account
+
+    def _take_over(self, account: Account, books: AccountBooks, wall: float) -> int:
+        if (unknown := take_over(account, books)) and self._keeping is not None:
+            self._keeping.unknown(wall, account, unknown)
+        return unknown
 
     def _sweep(self, wall: float) -> None:
         """Forget the scopes that owe nothing and have spent nothing in their windows."""

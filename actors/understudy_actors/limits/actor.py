@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from understudy_actors.ledger.account import Scope
-from understudy_actors.limits.gate import Limits, LimitsSnapshot, TooFast
+from understudy_actors.limits.gate import Limits, LimitsSnapshot, RateLimit, TooFast
 from understudy_actors.runtime.actor import Context
 
 
@@ -35,6 +35,13 @@ class Leave(Struct, frozen=True, gc=False):
     reached: bool
 
 
+class SetLimit(Struct, frozen=True):
+    """From now on this is the limit of a scope; None takes it out. See `Limits.set`."""
+
+    scope: Scope
+    limit: RateLimit | None
+
+
 class TakeLimits(Struct, frozen=True):
     """Answers the `LimitsSnapshot` of now."""
 
@@ -56,10 +63,13 @@ class LimitsActor:
             Enter: self._enter,
             Leave: self._leave,
             TakeLimits: self._take,
+            SetLimit: self._set,
         }
         context.save(limits)
         if isinstance(poison, Leave):
             self._leave(poison)
+        elif isinstance(poison, SetLimit):
+            self._set(poison)
 
     def receive(self, message: Any) -> Any:
         """One turn."""
@@ -72,6 +82,9 @@ class LimitsActor:
 
     def _take(self, _message: TakeLimits) -> LimitsSnapshot:
         return self._limits.snapshot(self._now())
+
+    def _set(self, message: SetLimit) -> None:
+        self._limits.set(message.scope, message.limit)
 
     def _leave(self, message: Leave) -> None:
         self._limits.leave(message.number, message.at, message.used, reached=message.reached)

@@ -17,7 +17,7 @@ from msgspec import Struct
 from understudy_actors.domain.rates import RateRule, Unit
 from understudy_actors.ledger.account import EACH, Scope
 from understudy_actors.provider.minute import SPAN_S
-from understudy_actors.provider.rates import Rates, RatesSnapshot
+from understudy_actors.provider.rates import AGAIN_S, Rates, RatesSnapshot
 
 EACH_MAX: Final = 50_000
 """Scopes that may have a limit each; beyond, those that used nothing lately make room."""
@@ -25,16 +25,29 @@ SWEEP_S: Final = 1.0
 """Looking for those takes a while: so often at most."""
 
 
+AT_ONCE: Final = "so many run already"
+"""Why a request is refused that would run beside too many others of its scope."""
+
+
 class RateLimit(Struct, frozen=True):
-    """What requests of a scope may use in a minute, all together."""
+    """What requests of a scope may use in a minute, all together, and how many may run at once."""
 
     scope: Scope
     rule: RateRule
+    parallel: int | None = None
 
     def __str__(self) -> str:
         amounts = ((unit, self.rule.of(unit)) for unit in Unit)
-        told = (f"{n} {u.value.replace('_', ' ')}" for u, n in amounts if n is not None)
-        return f"{self.scope}, {' and '.join(told)} a minute"
+        told = [f"{n} {u.value.replace('_', ' ')}" for u, n in amounts if n is not None]
+        parts = [f"{' and '.join(told)} a minute"] if told else []
+        if self.parallel is not None:
+            parts.append(f"{self.parallel} at once")
+        return f"{self.scope}, {' and '.join(parts)}"
+
+    def both(self, other: RateLimit) -> RateLimit:
+        """This one and another one of its scope: of each number the smaller."""
+        found = {unit.value: _less(self.rule.of(unit), other.rule.of(unit)) for unit in Unit}
+        return RateLimit(self.scope, RateRule(**found), _less(self.parallel, other.parallel))
 
 
 class TooFast(Struct, frozen=True):
@@ -70,8 +83,7 @@ class Limits:
         self._limits: dict[Scope, RateLimit] = {}
         for limit in limits:
             known = self._limits.get(limit.scope)
-            rule = limit.rule if known is None else _both(known.rule, limit.rule)
-            self._limits[limit.scope] = RateLimit(limit.scope, rule)
+            self._limits[limit.scope] = limit if known is None else known.both(limit)
         self._rates: dict[Scope, Rates] = {}
         self._lent: dict[int, tuple[Rates, ...]] = {}
         self._last = 0
@@ -94,6 +106,8 @@ class Limits:
             rates = self._of(limit, now)
             if rates is None:
                 return TooFast(limit, now + SPAN_S, "too many others have one of their own")
+            if limit.parallel is not None and rates.running >= limit.parallel:
+                return TooFast(limit, now + AGAIN_S, AT_ONCE)
             if (refusal := rates.check(now, input_tokens, output_tokens)) is not None:
                 return TooFast(limit, refusal.retry_at, refusal.why)
             found.append(rates)
@@ -118,6 +132,20 @@ class Limits:
         for rates in self._lent.pop(number, ()):
             rates.settle(now, number, used, reached=reached)
 
+    def set(self, scope: Scope, limit: RateLimit | None) -> None:
+        """From now on this is the limit of one scope; None takes its own out.
+
+        What was used lately counts on, and so do requests that run, if they were limited when they
+        came.
+        """
+        if limit is None:
+            self._limits.pop(scope, None)
+        else:
+            self._limits[scope] = limit
+        now = self._limit(scope)
+        if now is not None and (rates := self._rates.get(scope)) is not None:
+            rates.change(now.rule)
+
     def snapshot(self, now: float) -> LimitsSnapshot:
         """What survives the process: the scopes that used anything lately."""
         busy = ((scope, each) for scope, each in self._rates.items() if not each.idle(now))
@@ -135,7 +163,7 @@ class Limits:
         """Its own, else the one that everybody of its kind has."""
         own = self._limits.get(scope)
         if own is None and (each := self._limits.get(Scope(scope.kind, EACH))) is not None:
-            own = RateLimit(scope, each.rule)
+            own = RateLimit(scope, each.rule, each.parallel)
         return own
 
     def _of(self, limit: RateLimit, now: float) -> Rates | None:
@@ -150,14 +178,10 @@ class Limits:
         """Forget the scopes that used nothing lately; returns whether there is room."""
         if now >= self._swept_at + SWEEP_S:
             self._swept_at = now
-            for scope in [s for s, each in self._rates.items() if each.idle(now)]:
+            for scope in [s for s, r in self._rates.items() if not r.running and r.idle(now)]:
                 del self._rates[scope]
         return len(self._rates) < self._each_max
 
 
-def _both(one: RateRule, other: RateRule) -> RateRule:
-    found: dict[str, int | None] = {}
-    for unit in Unit:
-        numbers = [n for n in (one.of(unit), other.of(unit)) if n is not None]
-        found[unit.value] = min(numbers, default=None)
-    return RateRule(**found)
+def _less(one: int | None, other: int | None) -> int | None:
+    return min((n for n in (one, other) if n is not None), default=None)

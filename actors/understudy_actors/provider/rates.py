@@ -150,6 +150,20 @@ class Rates:
         refusal = self.least(now)
         return None if refusal is None else refusal.retry_at
 
+    @property
+    def running(self) -> int:
+        """How many calls are under way."""
+        return len(self._lent)
+
+    def change(self, rule: RateRule) -> None:
+        """From now on these are its limits; what was used under the old ones counts on."""
+        for unit in Unit:
+            most, minute = rule.of(unit), self.minutes.get(unit)
+            if minute is not None:
+                minute.most = most
+            elif most is not None:
+                self._open(unit, most)
+
     def idle(self, now: float) -> bool:
         """Would a new one let the same calls pass?"""
         return not any(minute.used(now) for minute in self.minutes.values())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+import attrs
 import trio
 
 from understudy.assembly import Parts
@@ -75,6 +76,8 @@ class AsyncioEngine(Engine):
     def __init__(self, parts: Parts, nursery: trio.Nursery, guest: Guest[Engine]) -> None:
         super().__init__(parts, nursery)
         self._guest = guest
+        if (kept := self.keys.kept) is not None:
+            self.keys = attrs.evolve(self.keys, kept=functools.partial(guest.run, kept))
 
     async def route(self, request: Request) -> Result:
         """See `Engine.route`."""

@@ -6,34 +6,53 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from msgspec import Meta, field
 
+from understudy.config.faults import BadKey, at
 from understudy.config.key import KeySource
 from understudy.config.section import Section
-from understudy.config.values import Count, ModelName, Name, Text
+from understudy.config.terms import KeyTerms, moment
+from understudy.config.values import Count, Name, Text
 
 Port: TypeAlias = Annotated[
     int, Meta(ge=0, le=65535, extra={"should": "the number of a port, 0 to 65535"})
 ]
+KeyHash: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{16}:[0-9a-f]{32}:[0-9a-f]{64}$(?!\n)",
+        extra={"should": "the hash that `understudy keys create` printed"},
+    ),
+]
 
 
-class CallerConfig(Section, frozen=True, kw_only=True):
-    """One caller's key. Budgets and limits of this name apply to it (`key = "NAME"`).
+class CallerConfig(KeyTerms, frozen=True, kw_only=True):
+    """One caller's key, and its terms. Budgets and limits of this name apply to it too.
 
     Attributes:
         key: The key itself, from the environment or a file.
-        models: The only models and groups that it may ask for; left out, all.
-        user: Whom its requests are accounted to, whatever they say themselves.
-        team: Whose team that is, whatever they say.
-        tenant: Whose share they count in, whatever they say.
+        key_hash: Or its hash, as `understudy keys create` prints it: whoever reads that can neither
+            use the key nor find it out.
+        expires: A date or time from which it is refused, such as "2027-01-31"; UTC's unless it
+            says whose.
     """
 
     title: ClassVar[str] = "a caller of the gateway"
-    should: ClassVar[str] = 'a key source such as "env:NAME", or a table'
 
-    key: KeySource
-    models: tuple[ModelName, ...] | None = None
-    user: Text | None = None
-    team: Text | None = None
-    tenant: Text | None = None
+    key: KeySource | None = None
+    key_hash: KeyHash | None = None
+    expires: Text | None = None
+
+    def check(self) -> None:
+        """The key is given in one way, and its end is a time."""
+        super().check()
+        if (self.key is None) == (self.key_hash is None):
+            raise BadKey("must be there or `key_hash`, one of the two", "key")
+        if self.expires is not None:
+            at("expires", lambda: moment(self.expires or ""))
+
+    @property
+    def expires_at(self) -> float | None:
+        """When it ends, in Unix seconds."""
+        return None if self.expires is None else moment(self.expires)
 
 
 class GatewayConfig(Section, frozen=True, kw_only=True):
@@ -43,6 +62,7 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
         host: The address to listen on. Without keys it must be this machine's own.
         port: The port to listen on; 0 is any free one.
         keys: Callers by a name of your choice; whoever has none of their keys is refused.
+        require_keys: True refuses everybody without a key, even while there is no key yet.
         admin_key: What the admin paths want; left out, there are none.
         body_max: Bytes of a request at most.
         concurrent_max: Requests at the same time.
@@ -53,6 +73,7 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
     host: Text = "127.0.0.1"
     port: Port = 8400
     keys: dict[Name, CallerConfig] = field(default_factory=dict)
+    require_keys: bool = False
     admin_key: KeySource | None = None
     body_max: Count = 32 * 1024 * 1024
     concurrent_max: Count = 10_000

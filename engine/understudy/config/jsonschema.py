@@ -21,6 +21,7 @@ from understudy.config.sections import (
     HealthCheckConfig,
 )
 from understudy.config.store import StoreConfig
+from understudy.config.terms import KeyBudget
 from understudy.config.values import DURATION_PATTERN
 from understudy.secret import Secret
 
@@ -31,6 +32,7 @@ _SHORT_FORMS: Final[dict[type[Section], dict[str, Any]]] = {
     ConcurrencyConfig: {"type": "integer", "minimum": 1},
     GuardConfig: {"type": "boolean"},
     HealthCheckConfig: {"type": "boolean"},
+    KeyBudget: {"type": "string", "pattern": "^ *[$]?[0-9.]+ */ *[a-z]+ *$"},
     KeySource: _SOURCE,
     HeaderSource: {"type": "string"},
     ModelConfig: {"type": "string", "minLength": 1},
@@ -53,8 +55,12 @@ def schema() -> dict[str, Any]:
 
 
 def _described(section: type[Section], part: dict[str, Any]) -> dict[str, Any]:
-    summary, _, details = inspect.cleandoc(section.__doc__ or "").partition("\n")
-    meanings = {name: " ".join(text.split()) for name, text in _ATTRIBUTE.findall(details)}
+    summary, _, _ = inspect.cleandoc(section.__doc__ or "").partition("\n")
+    meanings = {
+        name: " ".join(text.split())
+        for each in reversed(section.__mro__)
+        for name, text in _ATTRIBUTE.findall(inspect.cleandoc(each.__doc__ or ""))
+    }
     properties = {
         name: {**_as_written(shape), "description": meanings[name]}
         for name, shape in part["properties"].items()

@@ -16,7 +16,7 @@ _ENGINE: Final = Scope("engine")
 
 
 class LimitConfig(Section, frozen=True, kw_only=True):
-    """How much one scope may ask for in any minute; without a scope, all requests together.
+    """How much one scope may ask for in any minute, and at once; without a scope, all together.
 
     Attributes:
         key: Of the requests that came with this key to the engine (`Request.key`, its id); `*`
@@ -33,6 +33,7 @@ class LimitConfig(Section, frozen=True, kw_only=True):
             what it had is counted.
         input_tokens_per_minute: Tokens of prompts alone.
         output_tokens_per_minute: Tokens of answers alone.
+        parallel: Requests at once.
     """
 
     title: ClassVar[str] = "a limit"
@@ -48,6 +49,7 @@ class LimitConfig(Section, frozen=True, kw_only=True):
     tokens_per_minute: Count | None = None
     input_tokens_per_minute: Count | None = None
     output_tokens_per_minute: Count | None = None
+    parallel: Count | None = None
 
     def check(self) -> None:
         """A limit has one scope, and limits something."""
@@ -57,13 +59,15 @@ class LimitConfig(Section, frozen=True, kw_only=True):
                 f"cannot stand beside `{named[0]}`: a limit has one scope, write two limits",
                 named[1],
             )
-        if not rate_rule(self).any:
-            raise BadKey("limits nothing: give `requests_per_minute` or `tokens_per_minute`")
+        if not rate_rule(self).any and self.parallel is None:
+            raise BadKey(
+                "limits nothing: give `requests_per_minute`, `tokens_per_minute` or `parallel`"
+            )
 
     def limit(self) -> RateLimit:
         """The same as its gate keeps it."""
         scopes = (Scope(k, name) for k in _KINDS if (name := getattr(self, k)) is not None)
-        return RateLimit(next(scopes, _ENGINE), rate_rule(self))
+        return RateLimit(next(scopes, _ENGINE), rate_rule(self), self.parallel)
 
 
 def rate_rule(section: Section) -> RateRule:

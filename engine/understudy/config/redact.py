@@ -18,12 +18,13 @@ def redacted(config: Config) -> dict[str, Any]:
     Times are numbers of seconds. Functions are shown by name. Unless it holds secrets or functions
     written in place, `parse` turns it into an equal configuration.
     """
-    table = _section(config)
+    table = plain_table(config)
     del table["functions"]  # they are among the providers
     return table
 
 
-def _section(section: Section) -> dict[str, Any]:
+def plain_table(section: Section) -> dict[str, Any]:
+    """One section of it as a plain table."""
     return {
         each.encode_name: _plain(value)
         for each in keys_of(type(section))
@@ -35,7 +36,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, KeySource):
         return value.describe()
     if isinstance(value, Section):
-        return _section(value)
+        return plain_table(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):

@@ -48,6 +48,7 @@ class Desk:
     def open(self, engine: Any) -> None:
         """From now on this engine serves."""
         self._engine = engine
+        self.guard.ring = engine.keys.ring
         self._metrics = Metrics(engine)
 
     def close(self) -> None:

@@ -1,32 +1,36 @@
-"""Who may come in. Keys are compared as digests, all of them and each whole, so that the time it
-takes says nothing of how wrong one is.
+"""Who may come in.
+
+The time it takes to refuse a key says nothing of how wrong it is: every key is hashed as often,
+and compared with as many hashes, each whole. Keys that are known by their hash are found by the
+public id in them; those that stand in the environment have none, and all of them are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from hashlib import sha256
-from hmac import compare_digest
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from understudy.config.gateway import GatewayConfig
+from understudy.config.terms import KeyTerms
 from understudy.gateway.problem import Refused
+from understudy.keys.ring import KeyRecord, Ring, why_not
+from understudy.keys.token import Hashed, Hashing
 from understudy.secret import Secret
 from understudy_actors.domain.request import Request
 
 _REFUSED = "the key is missing or wrong: send it as `authorization: Bearer KEY` or `x-api-key: KEY`"
+_UNSALTED = b""
+"""Keys of the environment are in this process as they are: a salt would hide nothing."""
 
 
 class Caller(Struct, frozen=True):
-    """Whose key it is, what it may ask for, and whom that is accounted to."""
+    """Whose key it is, and what it is for."""
 
     name: str
-    models: frozenset[str] | None = None
-    user: str | None = None
-    team: str | None = None
-    tenant: str | None = None
+    terms: KeyTerms = KeyTerms()
+    expires_at: float | None = None
 
     def marked(self, request: Request) -> Request:
         """A request of this caller.
@@ -34,61 +38,92 @@ class Caller(Struct, frozen=True):
         Raises:
             Refused: It may not ask for that model.
         """
-        if self.models is not None and request.model not in self.models:
-            known = ", ".join(sorted(self.models))
+        terms = self.terms
+        if not terms.allows(request.model):
+            known = ", ".join(terms.models or ())
             raise Refused(
                 f"this key may not ask for that model; it may ask for: {known}",
                 status=403,
                 code="model_not_allowed",
                 param="model",
             )
-        own = {"user": self.user, "team": self.team, "tenant": self.tenant}
+        own = {"user": terms.user, "team": terms.team, "tenant": terms.tenant}
         said = {name: value for name, value in own.items() if value is not None}
-        return replace(request, key=self.name, **said)
+        labels = tuple(dict.fromkeys((*request.labels, *terms.tags)))
+        return replace(request, key=self.name, labels=labels, **said)
 
 
 class Guard:
-    """Tells callers and operators by their keys. Without any caller's key everybody may come in."""
+    """Tells callers and operators by their keys. While there is no key everybody may come in.
+
+    Attributes:
+        ring: The keys that are known by their hash, once an engine is open.
+    """
 
     def __init__(
         self,
         callers: Mapping[str, tuple[Secret, Caller]] | None = None,
         admin: Secret | None = None,
+        *,
+        hashed: bool = False,
+        required: bool = False,
+        wall: Callable[[], float] = lambda: 0.0,
+        hashing: Hashing | None = None,
     ) -> None:
-        """Keep digests of the keys, and no key."""
+        """Keep hashes of the keys, and no key.
+
+        Args:
+            callers: Keys that are at hand, and whose they are.
+            admin: The operators' key.
+            hashed: More are known by their hash, and stand in the engine's ring.
+            required: Nobody comes in without a key, even while there is none.
+            wall: The time in Unix seconds.
+            hashing: See `Hashing`.
+        """
+        self._hashing = hashing or Hashing()
         known = callers or {}
-        self._callers = [(_digest(secret.reveal()), caller) for secret, caller in known.values()]
-        self._admin = None if admin is None else _digest(admin.reveal())
+        self._callers = [(self._hash(secret.reveal()), caller) for secret, caller in known.values()]
+        self._admin = None if admin is None else self._hash(admin.reveal())
+        self._closed = bool(self._callers) or hashed or required
+        self._wall = wall
+        self.ring = Ring(hashing=self._hashing)
 
     @property
     def open(self) -> bool:
-        """May everybody use it?"""
-        return not self._callers
+        """May everybody use it? A key that was revoked does not open it again."""
+        return not (self._closed or self.ring.records)
 
     def caller(self, headers: Mapping[str, str]) -> Caller | None:
         """Whose request it is; None if nobody needs a key.
 
         Raises:
-            Refused: It carries none of the callers' keys.
+            Refused: It carries none of the callers' keys, or one that is good no more.
         """
-        if not self._callers:
+        if self.open:
             return None
-        given, found = _digest(_key_of(headers)), None
-        for digest, caller in self._callers:
-            if compare_digest(digest, given):
+        given, wall = _key_of(headers), self._wall()
+        digest, found = self._hash(given), None
+        for known, caller in self._callers:
+            if self._hashing.same(known, digest):
                 found = caller
+        record = self.ring.find(given)
+        if record is not None:
+            return self._of(*record, wall)
         if found is None:
-            raise _unknown()
+            raise _unknown(_REFUSED)
+        if found.expires_at is not None and wall >= found.expires_at:
+            raise _unknown("the key has expired: ask for another one")
         return found
 
-    def visitor(self, headers: Mapping[str, str]) -> None:
-        """Status, models and metrics are for callers, and for operators.
+    def visitor(self, headers: Mapping[str, str]) -> Caller | None:
+        """Status, models and metrics are for callers, and for operators: None is an operator.
 
         Raises:
             Refused: It carries neither's key.
         """
-        if self._admin is None or not compare_digest(self._admin, _digest(_key_of(headers))):
-            self.caller(headers)
+        if self._admin is not None and self._is_admin(headers):
+            return None
+        return self.caller(headers)
 
     def admin(self, headers: Mapping[str, str]) -> None:
         """Only whoever has the operators' key goes on.
@@ -99,12 +134,26 @@ class Guard:
         if self._admin is None:
             why = "no admin key is configured: set `gateway.admin_key`"
             raise Refused(why, status=403, code="no_admin_key")
-        if not compare_digest(self._admin, _digest(_key_of(headers))):
-            raise _unknown()
+        if not self._is_admin(headers):
+            raise _unknown(_REFUSED)
+
+    def _is_admin(self, headers: Mapping[str, str]) -> bool:
+        assert self._admin is not None
+        return self._hashing.same(self._admin, self._hash(_key_of(headers)))
+
+    def _hash(self, key: str) -> bytes:
+        return self._hashing.digest(_UNSALTED, key)
+
+    def _of(self, record: KeyRecord, hashed: Hashed, wall: float) -> Caller:
+        if (why := why_not(record, hashed, wall)) is not None:
+            raise _unknown(f"the key {why}: ask for another one")
+        return Caller(record.name, record.terms, record.expires_at)
 
 
-def guard_of(config: GatewayConfig, environ: Mapping[str, str]) -> Guard:
-    """The guard that a configuration asks for.
+def guard_of(
+    config: GatewayConfig, environ: Mapping[str, str], wall: Callable[[], float] = lambda: 0.0
+) -> Guard:
+    """The guard that a configuration asks for; `wall` tells the time in Unix seconds.
 
     Raises:
         ConfigError: A key cannot be read.
@@ -112,18 +161,19 @@ def guard_of(config: GatewayConfig, environ: Mapping[str, str]) -> Guard:
     callers = {
         name: (
             each.key.resolve(environ, f"gateway.keys.{name}.key"),
-            Caller(
-                name,
-                None if each.models is None else frozenset(each.models),
-                each.user,
-                each.team,
-                each.tenant,
-            ),
+            Caller(name, each, each.expires_at),
         )
         for name, each in config.keys.items()
+        if each.key is not None
     }
     admin = config.admin_key
-    return Guard(callers, None if admin is None else admin.resolve(environ, "gateway.admin_key"))
+    return Guard(
+        callers,
+        None if admin is None else admin.resolve(environ, "gateway.admin_key"),
+        hashed=len(callers) < len(config.keys),
+        required=config.require_keys,
+        wall=wall,
+    )
 
 
 def _key_of(headers: Mapping[str, str]) -> str:
@@ -133,9 +183,5 @@ def _key_of(headers: Mapping[str, str]) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "surrogatepass")).digest()
-
-
-def _unknown() -> Refused:
-    return Refused(_REFUSED, status=401, code="invalid_api_key", kind="authentication_error")
+def _unknown(why: str) -> Refused:
+    return Refused(why, status=401, code="invalid_api_key", kind="authentication_error")

@@ -68,16 +68,14 @@ class Pages:
 
     async def models(self, http: Http) -> Response:
         """Every name that requests may use."""
-        self._desk.guard.visitor(header_map(http.scope))
-        known = self._desk.engine.models()
+        known = self._models(http)
         if ANTHROPIC_VERSION in http.headers:
             return as_json(_anthropic_list([self._anthropic(each) for each in known]))
         return as_json({"object": "list", "data": [self._openai(each) for each in known]})
 
     async def model(self, http: Http) -> Response:
         """One of them."""
-        self._desk.guard.visitor(header_map(http.scope))
-        known = {each.name: each for each in self._desk.engine.models()}
+        known = {each.name: each for each in self._models(http)}
         if (found := known.get(http.path_params["name"])) is None:
             why = "there is no such model: GET /v1/models lists them"
             raise Refused(why, status=404, code="model_not_found", param="model")
@@ -108,6 +106,12 @@ class Pages:
             message=why.get(error.status_code, error.detail),
         )
         return _told_wrong(http, problem, dict(error.headers or {}))
+
+    def _models(self, http: Http) -> list[RoutableModel]:
+        """Every name that this caller may use."""
+        caller = self._desk.guard.visitor(header_map(http.scope))
+        known = self._desk.engine.models()
+        return [m for m in known if caller is None or caller.terms.allows(m.name)]
 
     def _openai(self, model: RoutableModel) -> dict[str, Any]:
         owners = dict.fromkeys(each.partition("/")[0] for each in model.endpoints)

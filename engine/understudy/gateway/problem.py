@@ -20,6 +20,7 @@ from understudy_actors.domain.errors import (
     NoCandidate,
     NotCached,
     OverBudget,
+    OverLimit,
     Overloaded,
     OverMaxCost,
     ProviderError,
@@ -127,6 +128,17 @@ def _nobody(error: NoCandidate) -> Problem:
     return _told(error, 503, "no_provider_available", retry_after_s=after_s, again=True)
 
 
+def _over_limit(error: OverLimit) -> Problem:
+    """The caller's own limit: once there is room again its SDK may come back by itself."""
+    return _told(
+        error,
+        429,
+        "rate_limit_exceeded",
+        kind="rate_limit_error",
+        again=error.retry_after_s is not None,
+    )
+
+
 def _providers_fault(error: UnderstudyError) -> Problem:
     return _told(error, 502, "provider_failed")
 
@@ -138,6 +150,7 @@ _MADE: Final[tuple[tuple[type[Exception], Callable[..., Problem]], ...]] = (
     (OverBudget, lambda e: _told(e, 429, "insufficient_quota", kind="insufficient_quota")),
     (NotCached, lambda e: _told(e, 404, "not_cached", kind=INVALID)),
     (NoCandidate, _nobody),
+    (OverLimit, _over_limit),
     (Overloaded, lambda e: _told(e, 503, "overloaded", again=True)),
     (ShuttingDown, lambda e: _told(e, 503, "shutting_down", again=True, retry_after_s=RETRY_S)),
     (StreamBroken, lambda e: _told(e, 502, "stream_broken")),

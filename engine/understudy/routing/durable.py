@@ -30,12 +30,16 @@ def durable_of(keeping: Keeping | None, purse: Purse | None, clock: Clock) -> Du
 
 
 class Durable:
-    """Makes a request wait until what it did outlives the process."""
+    """Makes a request wait until what it did outlives the process.
+
+    Attributes:
+        purse: Who lends money; None as long as there are no budgets.
+    """
 
     def __init__(self, keeper: Ref, desk: Desk, purse: Purse | None, clock: Clock) -> None:
         self._keeper = keeper
         self._desk = desk
-        self._purse = purse
+        self.purse = purse
         self._clock = clock
 
     async def cover(self, attempt: int, spec: EndpointSpec, deadline: float) -> None:
@@ -46,7 +50,7 @@ class Durable:
         Raises:
             ProviderError: (INTERNAL) It does not come to know; nothing may be sent.
         """
-        if self._purse is None or not self._purse.uncovered(attempt):
+        if self.purse is None or not self.purse.uncovered(attempt):
             return
         if not await self._kept(min(deadline, self._clock.now() + PATIENCE_S)):
             raise self._not_covered(spec)
@@ -60,10 +64,10 @@ class Durable:
         """
         if not flight.attempts:
             return None
-        if self._purse is None and self._desk.failing is not None:
+        if self.purse is None and self._desk.failing is not None:
             return None
         until = min(flight.deadline, self._clock.now() + PATIENCE_S)
-        if await self._kept(until) or self._purse is None:
+        if await self._kept(until) or self.purse is None:
             return None
         why = self._desk.failing or "it did not answer in time"
         unkept = StoreFailed(
@@ -76,13 +80,7 @@ class Durable:
         return unkept
 
     async def _kept(self, until: float) -> bool:
-        while True:
-            try:
-                return bool(await self._keeper.ask(WhenKept(), until))
-            except ActorDied:
-                continue  # whoever waited is forgotten, what is to be written is not
-            except ActorError:
-                return False
+        return await when_kept(self._keeper, until)
 
     def _not_covered(self, spec: EndpointSpec) -> ProviderError:
         why = self._desk.failing or "it did not answer in time"
@@ -93,3 +91,14 @@ class Durable:
             provider=spec.provider,
             model=spec.model,
         )
+
+
+async def when_kept(keeper: Ref, until: float) -> bool:
+    """Wait until all that happened before outlives the process; False: not until then."""
+    while True:
+        try:
+            return bool(await keeper.ask(WhenKept(), until))
+        except ActorDied:
+            continue  # whoever waited is forgotten, what is to be written is not
+        except ActorError:
+            return False

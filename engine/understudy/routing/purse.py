@@ -18,8 +18,16 @@ from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.price import payable_output_tokens
 from understudy_actors.domain.request import ChatInput, Request, pictures
 from understudy_actors.keeper.actor import Desk
-from understudy_actors.ledger.account import EACH, Scope
-from understudy_actors.ledger.actor import Dispatched, Foresee, Reserve, SettleMoney, Stand, Thaw
+from understudy_actors.ledger.account import EACH, Limit, Scope
+from understudy_actors.ledger.actor import (
+    Dispatched,
+    Foresee,
+    Reserve,
+    SetBudgets,
+    SettleMoney,
+    Stand,
+    Thaw,
+)
 from understudy_actors.ledger.expected import SeenOutput
 from understudy_actors.ledger.money import Reserved, Standing, TooDear
 from understudy_actors.ledger.projection import Forecast
@@ -83,7 +91,7 @@ class Purse:
         self._seen: dict[str, SeenOutput] | None = {} if mode == "expected" else None
         self._desk = desk
         self._lent: dict[int, Lent] = {}
-        self._owed = Owed[Dispatched | SettleMoney](ledger)
+        self._owed = Owed[Dispatched | SettleMoney | SetBudgets](ledger)
         self._uncovered: set[int] = set()
 
     @property
@@ -177,6 +185,15 @@ class Purse:
         self._owed.tell()
         found: Sequence[tuple[Standing, Forecast]] = self._ledger.ask_now(Foresee())
         return found
+
+    def set(self, scope: Scope, limits: tuple[Limit, ...]) -> None:
+        """From now on these are the budgets of one scope; none takes them out.
+
+        Attempts that run pay as they were told to when they began.
+        """
+        self._named |= {scope}
+        self._kinds = tuple(sorted({*self._kinds, scope.kind}))
+        self._owed.tell(SetBudgets(scope, limits))
 
     def thaw(self, scope: Scope) -> None:
         """Lend again under the budgets of a scope that a breach froze."""

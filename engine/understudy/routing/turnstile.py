@@ -12,8 +12,9 @@ from understudy_actors.domain.errors import OverLimit
 from understudy_actors.domain.outcome import POLICY, ErrorClass
 from understudy_actors.domain.request import ChatInput
 from understudy_actors.domain.result import Result
-from understudy_actors.limits.actor import Enter, Leave
-from understudy_actors.limits.gate import TooFast
+from understudy_actors.ledger.account import Scope
+from understudy_actors.limits.actor import Enter, Leave, SetLimit
+from understudy_actors.limits.gate import RateLimit, TooFast
 from understudy_actors.provider.rates import RATE_LIMITED
 from understudy_actors.runtime.actor import Ref
 from understudy_actors.runtime.errors import ActorError
@@ -30,7 +31,12 @@ class Turnstile:
         self._limits = limits
         self._clock = clock
         self._kinds = tuple(sorted(set(kinds)))
-        self._owed = Owed[Leave](limits)
+        self._owed = Owed[Leave | SetLimit](limits)
+
+    def set(self, scope: Scope, limit: RateLimit | None) -> None:
+        """From now on this is the limit of one scope; None takes it out."""
+        self._kinds = tuple(sorted({*self._kinds, scope.kind}))
+        self._owed.tell(SetLimit(scope, limit))
 
     def enter(self, flight: Flight) -> None:
         """Let a request in; it is marked with a number, by which it is told to leave.

@@ -172,11 +172,15 @@ class Keeping:
         Raises:
             StoreFailed: That cannot be read: nobody may spend on.
         """
-        return [
-            self._read(key, AccountBooks)
-            for key in self.saved.states
-            if key.startswith(books.PREFIX)
-        ]
+        return self.every(books.PREFIX, AccountBooks)
+
+    def every(self, prefix: str, kind: type[T]) -> list[T]:
+        """What an earlier process kept by keys that begin so.
+
+        Raises:
+            StoreFailed: One of it cannot be read.
+        """
+        return [self._read(key, kind) for key in self.saved.states if key.startswith(prefix)]
 
     def provider(self, name: str) -> ProviderSnapshot | None:
         """What an earlier process knew of a provider."""

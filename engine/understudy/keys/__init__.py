@@ -1,0 +1,1 @@
+"""Virtual keys: how they are made, proved and kept, and what each of them may do."""
