@@ -82,13 +82,13 @@ class open_engine:
         self._parts: Parts | None = None
 
     async def __aenter__(self) -> Engine:
-        transport = self._transport or default_transport()
         config = find(
             self._source,
             self._environ,
             functions=self._functions,
             strategies={*BUILT_IN, *self._strategies},
         )
+        transport = self._transport or default_transport(config)
         store: Store | None = None
         try:
             if config is None:

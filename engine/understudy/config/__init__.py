@@ -12,6 +12,7 @@ from understudy.config.checks import check, problems
 from understudy.config.discovery import discover
 from understudy.config.environment import VARIABLES, Variable, settings
 from understudy.config.faults import BadKey
+from understudy.config.http import HttpConfig
 from understudy.config.jsonschema import schema
 from understudy.config.key import HeaderSource, KeySource
 from understudy.config.kinds import KINDS, Kind
@@ -63,7 +64,7 @@ __all__ = [
     "KeySource", "HeaderSource", "BreakerConfig", "RetryConfig", "ProviderRetryConfig",
     "StreamConfig", "StreamHedgeConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig",
     "CacheConfig", "OperationCacheConfig", "HoldConfig", "HealthCheckConfig", "LogConfig",
-    "ComplexityConfig", "AccountsConfig", "LimitConfig", "StoreConfig",
+    "ComplexityConfig", "AccountsConfig", "HttpConfig", "LimitConfig", "StoreConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve

@@ -13,6 +13,7 @@ from understudy.config.breaker import BreakerConfig
 from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.faults import BadKey
 from understudy.config.gateway import GatewayConfig
+from understudy.config.http import HttpConfig
 from understudy.config.kinds import FUNCTION, KINDS
 from understudy.config.limits import LimitConfig
 from understudy.config.money import SpendingConfig, SpendingMode
@@ -88,6 +89,7 @@ class Config(Section, frozen=True, kw_only=True):
         limits: How much whoever asks may ask for in any minute, by scope; all that apply must have
             room.
         breaker: When to stop asking a provider, for those that do not say.
+        http: How bytes are moved.
         log: Log lines.
         gateway: The HTTP service that `understudy serve` runs.
         degraded: Operation to the text to answer when all fail.
@@ -125,6 +127,7 @@ class Config(Section, frozen=True, kw_only=True):
     store: StoreConfig | None = None
     limits: tuple[LimitConfig, ...] = ()
     breaker: BreakerConfig = BreakerConfig()
+    http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
     gateway: GatewayConfig = GatewayConfig()
     degraded: dict[Name, Text] = field(default_factory=dict)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from understudy.transport.http import HttpRequest, HttpResponse, HttpStream, Transport
 
+if TYPE_CHECKING:
+    from understudy.config import Config
+
 
 class LazyTransport:
-    """httpx, imported and opened with the first request: an engine that sends none pays nothing."""
+    """The network, opened with the first request: an engine that sends none pays nothing.
 
-    def __init__(self) -> None:
+    With `httpx` everything goes through httpx, else only what has to go through a proxy.
+    """
+
+    def __init__(self, httpx: bool = False) -> None:
+        self._httpx = httpx
         self._real: Transport | None = None
 
     async def send(self, provider: str, request: HttpRequest) -> HttpResponse:
@@ -29,15 +37,24 @@ class LazyTransport:
             await self._real.aclose()
 
     def _open(self) -> Transport:
-        from understudy.transport.httpx_transport import HttpxTransport
+        if self._httpx:
+            self._real = _httpx()
+        else:
+            from understudy.transport.wire.transport import WireTransport
 
-        self._real = HttpxTransport()
+            self._real = WireTransport(proxied=_httpx)
         return self._real
 
 
-def default_transport() -> Transport:
-    """A transport of one's own for each engine."""
-    return LazyTransport()
+def _httpx() -> Transport:
+    from understudy.transport.httpx_transport import HttpxTransport
+
+    return HttpxTransport()
+
+
+def default_transport(config: Config | None = None) -> Transport:
+    """A transport of one's own for each engine; without a configuration, as most would have it."""
+    return LazyTransport(httpx=config is not None and config.http.transport == "httpx")
 
 
 def list_models(transport: Transport) -> Callable[[str], Awaitable[Sequence[str] | None]]:

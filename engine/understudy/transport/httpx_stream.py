@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
+from understudy.transport.encoding import inflater_for, oversized
 from understudy.transport.http import TransportFailed
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ DRAIN_S: Final = 0.05
 """The end of a body is awaited so long after the answer's own end marker: it comes with it, or the
 connection is not worth keeping."""
 CLOSE_TIMEOUT_S: Final = 2.0
-
-_ZLIB_OR_GZIP: Final = 47  # 15 bits of window, plus 32: tell the format by its header
 
 
 class Release(Protocol):
@@ -44,11 +42,10 @@ class HttpxStream:
         self._body: httpx.AsyncByteStream = response.stream  # type: ignore[assignment]
         self._release: Release | None = release
         self._failed_as = failed_as
-        self._left = bytes_max
+        self._bytes_max = self._left = bytes_max
         self._pieces = self._body.__aiter__()
         self._over = False
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        self._inflater = None if encoding == "identity" else _inflater(encoding)
+        self._inflater = inflater_for(self.headers)
 
     def __repr__(self) -> str:
         return f"<HttpxStream {self.status}, {'over' if self._over else 'open'}>"
@@ -59,14 +56,14 @@ class HttpxStream:
             piece = await self._next()
             if piece is None:
                 self._over = True
-                if self._inflater is not None and not self._inflater.eof:
-                    raise TransportFailed("the compressed response is damaged", sent=True)
+                if self._inflater is not None:
+                    self._inflater.end()
                 break
             if self._inflater is not None:
-                piece = self._inflated(self._inflater, piece)
+                piece = self._inflater.feed(piece, self._left)
             self._left -= len(piece)
             if self._left < 0:
-                raise TransportFailed("the response is larger than it may be", sent=True)
+                raise oversized(self._bytes_max)
             if piece:
                 return piece
         return b""
@@ -111,19 +108,3 @@ class HttpxStream:
                 pass
         except TransportFailed:
             pass
-
-    def _inflated(self, inflater: zlib._Decompress, piece: bytes) -> bytes:
-        """What a piece says behind its encoding; never more than may still come."""
-        try:
-            plain = inflater.decompress(piece, self._left + 1)
-        except zlib.error:
-            plain = None
-        if plain is None:
-            raise TransportFailed("the compressed response is damaged", sent=True)
-        return plain
-
-
-def _inflater(encoding: str) -> zlib._Decompress:
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise TransportFailed("the response has an encoding that was not asked for", sent=True)
-    return zlib.decompressobj(wbits=_ZLIB_OR_GZIP)

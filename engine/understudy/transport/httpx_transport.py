@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import functools
 import ssl
-import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import trio
 
+from understudy.transport.encoding import oversized, plain
 from understudy.transport.http import HttpRequest, HttpResponse, HttpStream, TransportFailed
 from understudy.transport.httpx_stream import HttpxStream
 from understudy.transport.proxy import proxy_for
@@ -32,8 +32,6 @@ BODY_BYTES_MAX: Final = 64 * 1024 * 1024
 CONNECTIONS_MAX: Final = 1024
 KEEPALIVE_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 2.0
-
-_ZLIB_OR_GZIP: Final = 47  # 15 bits of window, plus 32: tell the format by its header
 
 
 class Line:
@@ -241,7 +239,7 @@ class HttpxTransport:
     async def _read(self, response: httpx.Response) -> bytes:
         declared = response.headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > self._body_bytes_max:
-            raise self._oversized()
+            raise oversized(self._body_bytes_max)
         chunks: list[bytes] = []
         size = 0
         try:
@@ -257,29 +255,8 @@ class HttpxTransport:
             if size <= self._body_bytes_max:
                 raise
         if size > self._body_bytes_max:
-            raise self._oversized()
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        return b"".join(chunks) if encoding == "identity" else self._inflated(chunks, encoding)
-
-    def _inflated(self, chunks: list[bytes], encoding: str) -> bytes:
-        """The body behind a content encoding; bounded, whatever it claims to hold."""
-        if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise TransportFailed("the response has an encoding that was not asked for", sent=True)
-        inflater = zlib.decompressobj(wbits=_ZLIB_OR_GZIP)
-        try:
-            body = inflater.decompress(b"".join(chunks), self._body_bytes_max)
-        except zlib.error:
-            body = None
-        if body is not None and inflater.unconsumed_tail:
-            raise self._oversized()
-        if body is None or not inflater.eof:
-            raise TransportFailed("the compressed response is damaged", sent=True)
-        return body
-
-    def _oversized(self) -> TransportFailed:
-        return TransportFailed(
-            f"the response is larger than {self._body_bytes_max} bytes", sent=True
-        )
+            raise oversized(self._body_bytes_max)
+        return plain(b"".join(chunks), response.headers, self._body_bytes_max)
 
     def _pool(self, origin: str) -> httpx.AsyncBaseTransport:
         """A pool of one connection. There are no retries; trio sets TCP_NODELAY on every socket."""

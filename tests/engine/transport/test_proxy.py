@@ -47,6 +47,7 @@ def test_one_proxy_may_stand_for_all_and_a_star_for_none() -> None:
 def test_adapters_and_transport_are_imported_without_httpx() -> None:
     code = (
         "import sys, understudy.adapters.registry, understudy.transport.httpx_transport,"
+        " understudy.transport.factory,"
         " understudy.prices;"
         " assert not {'httpx', 'email.utils', 'urllib.request'} & set(sys.modules)"
     )

@@ -4,65 +4,21 @@ from __future__ import annotations
 
 import functools
 import ssl
-import traceback
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from tests.engine.transport.kit import KEY, Connected, Real, closed_by_now, fail, post, until
 from tests.engine.transport.server import Server, running_server
 from understudy.transport.http import HttpRequest, HttpResponse, Transport, TransportFailed
-from understudy.transport.httpx_transport import HttpxTransport
 
 pytestmark = pytest.mark.wall_clock
 
-KEY = "sk-secret-key"
-
-
-@asynccontextmanager
-async def connected(**limits: Any) -> AsyncIterator[tuple[Server, HttpxTransport]]:
-    """A server, and a transport that is closed in the end."""
-    async with running_server() as server:
-        transport = HttpxTransport(**limits)
-        try:
-            with trio.fail_after(10):
-                yield server, transport
-        finally:
-            await transport.aclose()
-
-
-def post(url: str, **headers: str) -> HttpRequest:
-    """A request with a body and a key."""
-    return HttpRequest("POST", url, {"authorization": f"Bearer {KEY}", **headers}, b'{"a": 1}')
-
-
-async def fail(transport: HttpxTransport, request: HttpRequest) -> TransportFailed:
-    """How a request fails; nothing of it is shown, and nothing foreign hangs on it."""
-    with pytest.raises(TransportFailed) as caught:
-        await transport.send("p", request)
-    assert KEY not in "".join(traceback.format_exception(caught.value))
-    assert caught.value.__context__ is None
-    assert transport.in_flight == 0
-    return caught.value
-
-
-async def closed_by_now(server: Server, still_open: int = 0) -> None:
-    """Wait until the server sees that the client's other connections are closed."""
-    await until(lambda: server.open <= still_open)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that a real network brings about in its own time."""
-    with trio.fail_after(5):
-        while not holds():  # noqa: ASYNC110  there is no event to wait for
-            await trio.sleep(0.005)
-
 
 @pytest.mark.parametrize("path", ["/ok", "/gzip"])
-async def test_a_whole_response_arrives(path: str) -> None:
+async def test_a_whole_response_arrives(connected: Connected, path: str) -> None:
     async with connected() as (server, transport):
         response = await transport.send("p", post(server.url(path)))
         assert (response.status, response.body) == (200, b"hello")
@@ -71,13 +27,13 @@ async def test_a_whole_response_arrives(path: str) -> None:
         assert isinstance(response, HttpResponse)
 
 
-async def test_a_chunked_response_arrives_whole() -> None:
+async def test_a_chunked_response_arrives_whole(connected: Connected) -> None:
     async with connected() as (server, transport):
         response = await transport.send("p", HttpRequest("GET", server.url("/chunked"), {}))
         assert response.body == b"hello there"
 
 
-async def test_a_connection_is_used_again() -> None:
+async def test_a_connection_is_used_again(connected: Connected) -> None:
     async with connected() as (server, transport):
         for _ in range(20):
             await transport.send("p", post(server.url("/ok")))
@@ -86,7 +42,7 @@ async def test_a_connection_is_used_again() -> None:
         assert server.connections == 2
 
 
-async def test_a_redirect_is_an_answer_and_not_followed() -> None:
+async def test_a_redirect_is_an_answer_and_not_followed(connected: Connected) -> None:
     async with connected() as (server, transport):
         response = await transport.send("p", post(server.url("/redirect")))
         assert response.status == 302
@@ -96,7 +52,9 @@ async def test_a_redirect_is_an_answer_and_not_followed() -> None:
 @pytest.mark.parametrize(
     "path", ["/cut", "/cut-chunked", "/cut-head", "/nothing", "/garbage", "/reset"]
 )
-async def test_a_broken_response_is_a_failure_after_sending_and_is_not_repeated(path: str) -> None:
+async def test_a_broken_response_is_a_failure_after_sending_and_is_not_repeated(
+    connected: Connected, path: str
+) -> None:
     async with connected() as (server, transport):
         failed = await fail(transport, post(server.url(path)))
         assert failed.sent
@@ -105,7 +63,7 @@ async def test_a_broken_response_is_a_failure_after_sending_and_is_not_repeated(
         assert (await transport.send("p", post(server.url("/ok")))).status == 200
 
 
-async def test_a_refused_connection_is_a_failure_before_sending() -> None:
+async def test_a_refused_connection_is_a_failure_before_sending(connected: Connected) -> None:
     async with running_server() as server:
         gone = server.url("/ok")
     async with connected() as (_, transport):
@@ -127,13 +85,14 @@ async def test_a_refused_connection_is_a_failure_before_sending() -> None:
     ],
     ids=["scheme", "words", "bracket", "port", "line break", "foreign letters", "no such host"],
 )
-async def test_what_cannot_be_sent_is_not_sent(request_: HttpRequest) -> None:
+async def test_what_cannot_be_sent_is_not_sent(connected: Connected, request_: HttpRequest) -> None:
     async with connected() as (_, transport):
         assert not (await fail(transport, request_)).sent
 
 
 @pytest.mark.parametrize("path", ["/flood", "/bomb", "/declared"])
 async def test_a_response_that_is_too_large_is_given_up_and_its_connection_closed(
+    connected: Connected,
     path: str,
 ) -> None:
     async with connected(body_bytes_max=1_000_000) as (server, transport):
@@ -144,12 +103,12 @@ async def test_a_response_that_is_too_large_is_given_up_and_its_connection_close
 
 
 @pytest.mark.parametrize("path", ["/damaged", "/brotli"])
-async def test_an_encoding_that_does_not_hold_is_a_failure(path: str) -> None:
+async def test_an_encoding_that_does_not_hold_is_a_failure(connected: Connected, path: str) -> None:
     async with connected() as (server, transport):
         assert (await fail(transport, post(server.url(path)))).sent
 
 
-async def test_a_kept_connection_that_the_server_closed_is_not_used() -> None:
+async def test_a_kept_connection_that_the_server_closed_is_not_used(connected: Connected) -> None:
     async with connected() as (server, transport):
         await transport.send("p", post(server.url("/ok")))
         with pytest.raises(TransportFailed):
@@ -158,7 +117,9 @@ async def test_a_kept_connection_that_the_server_closed_is_not_used() -> None:
         assert server.connections == 2
 
 
-async def test_two_hundred_at_once_are_served_over_as_many_connections() -> None:
+async def test_two_hundred_at_once_are_served_over_as_many_connections(
+    real: type[Real], connected: Connected
+) -> None:
     async with connected() as (server, transport):
         bodies: list[bytes] = []
 
@@ -169,14 +130,14 @@ async def test_two_hundred_at_once_are_served_over_as_many_connections() -> None
             for _ in range(200):
                 nursery.start_soon(one)
             await until(lambda: len(server.requests) == 200)
-            assert repr(transport) == "<HttpxTransport 200 busy connections, 0 idle>"
+            assert repr(transport) == f"<{real.__name__} 200 busy connections, 0 idle>"
             server.gate.set()
         assert bodies == [b"hello"] * 200
         assert server.connections == 200
         assert transport.in_flight == 0
 
 
-async def test_beyond_the_bound_requests_wait_and_all_are_served() -> None:
+async def test_beyond_the_bound_requests_wait_and_all_are_served(connected: Connected) -> None:
     async with connected(connections_max=4) as (server, transport):
         async with trio.open_nursery() as nursery:
             for _ in range(40):
@@ -185,7 +146,7 @@ async def test_beyond_the_bound_requests_wait_and_all_are_served() -> None:
         assert len(server.requests) == 40
 
 
-async def test_a_wait_for_a_connection_ends_with_the_callers_patience() -> None:
+async def test_a_wait_for_a_connection_ends_with_the_callers_patience(connected: Connected) -> None:
     async with (
         connected(connections_max=1) as (server, transport),
         trio.open_nursery() as nursery,
@@ -199,7 +160,7 @@ async def test_a_wait_for_a_connection_ends_with_the_callers_patience() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_cancelled_requests_leave_no_connection_in_use() -> None:
+async def test_cancelled_requests_leave_no_connection_in_use(connected: Connected) -> None:
     async with connected(connections_max=16) as (server, transport):
         for patience_s in (0.0, 0.0005, 0.001, 0.005, 0.02):
             for path in ("/never", "/flood", "/slow"):
@@ -216,22 +177,24 @@ async def test_cancelled_requests_leave_no_connection_in_use() -> None:
         await closed_by_now(server, still_open=16)
 
 
-async def test_connections_that_only_a_burst_needed_are_closed_soon_after() -> None:
+async def test_connections_that_only_a_burst_needed_are_closed_soon_after(
+    real: type[Real], connected: Connected
+) -> None:
     async with connected(keepalive_s=0.05) as (server, transport):
         async with trio.open_nursery() as nursery:
             for _ in range(40):
                 nursery.start_soon(transport.send, "p", post(server.url("/held")))
             await until(lambda: len(server.requests) == 40)
             server.gate.set()
-        assert repr(transport) == "<HttpxTransport 0 busy connections, 40 idle>"
+        assert repr(transport) == f"<{real.__name__} 0 busy connections, 40 idle>"
         await trio.sleep(0.1)
         for _ in range(40):
             await transport.send("p", post(server.url("/ok")))
-        assert repr(transport) == "<HttpxTransport 0 busy connections, 1 idle>"
+        assert repr(transport) == f"<{real.__name__} 0 busy connections, 1 idle>"
         await closed_by_now(server, still_open=1)
 
 
-async def test_closing_closes_everything_even_while_cancelled() -> None:
+async def test_closing_closes_everything_even_while_cancelled(connected: Connected) -> None:
     async with connected() as (server, transport):
         async with trio.open_nursery() as nursery:
             for _ in range(20):
@@ -246,7 +209,7 @@ async def test_closing_closes_everything_even_while_cancelled() -> None:
         assert "closed" in str(failed)
 
 
-async def test_connecting_takes_no_longer_than_allowed() -> None:
+async def test_connecting_takes_no_longer_than_allowed(connected: Connected) -> None:
     listener = trio.socket.socket()
     await listener.bind(("127.0.0.1", 0))
     listener.listen(0)
@@ -266,6 +229,7 @@ async def test_connecting_takes_no_longer_than_allowed() -> None:
 
 @pytest.mark.parametrize("scheme", ["https", "HTTPS"])
 async def test_a_certificate_that_nobody_vouches_for_is_refused_before_sending(
+    real: type[Real],
     scheme: str,
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -277,7 +241,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_before_sending(
     server = Server(port)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, server.serve, listeners)
-        transport = HttpxTransport()
+        transport = real()
         failed = await fail(transport, post(f"{scheme}://127.0.0.1:{port}/ok"))
         await transport.aclose()
         nursery.cancel_scope.cancel()
@@ -289,11 +253,11 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_before_sending(
 @pytest.mark.parametrize(
     "limits", [{"body_bytes_max": 0}, {"connections_max": 0}, {"connect_timeout_s": 0.0}]
 )
-def test_limits_must_be_positive(limits: dict[str, Any]) -> None:
+def test_limits_must_be_positive(real: type[Real], limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be > 0"):
-        HttpxTransport(**limits)
+        real(**limits)
 
 
-def test_it_is_a_transport() -> None:
-    transport: Transport = HttpxTransport()
-    assert repr(transport) == "<HttpxTransport 0 busy connections, 0 idle>"
+def test_it_is_a_transport(real: type[Real]) -> None:
+    transport: Transport = real()
+    assert repr(transport) == f"<{real.__name__} 0 busy connections, 0 idle>"
