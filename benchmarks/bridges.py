@@ -1,10 +1,12 @@
-"""What it costs to come from asyncio: `python -m benchmarks.bridges [--quick] [--json]`.
+"""What it costs to come from asyncio or from threads: `python -m benchmarks.bridges [--quick]`.
 
-The same engine, with an instant function for a provider, asked three ways: by trio tasks
-(`engine.route`), by asyncio tasks through the bridge, and by asyncio tasks while trio waits in a
-thread, as its guest mode does by itself. A hop is a trio coroutine that does nothing, crossed to
-and back. The baseline is a bare asyncio coroutine that lets the loop come round once, as whatever
-waits at all must. CPU time of this process, all its threads, median of several rounds.
+The same engine, with an instant function for a provider, asked four ways: by trio tasks
+(`engine.route`), by asyncio tasks through the bridge, by asyncio tasks while trio waits in a
+thread, as its guest mode does by itself, and by threads. A hop is a trio coroutine that does
+nothing, crossed to and back. The baseline is a bare asyncio coroutine that lets the loop come round
+once, as whatever waits at all must; of threads, a function that does nothing, done for them by
+another thread (`ThreadPoolExecutor`). CPU time of this process, all its threads, median of several
+rounds.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import statistics
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import trio
 import uvloop
@@ -22,6 +26,7 @@ from benchmarks.overhead import Once, configuration, crowd as trio_crowd
 from benchmarks.report import Record, command, record
 from understudy import ChatOutput, Request, open_engine
 from understudy.bridges.asyncio_engine import AsyncioEngine, open_asyncio_engine
+from understudy.bridges.blocking_engine import BlockingEngine
 from understudy.bridges.pump import Pump, Tick
 
 ANSWER = ChatOutput("ok")
@@ -101,6 +106,54 @@ async def median(callers: int, each: int, once: Once, rounds: int) -> float:
     return statistics.median([await crowd(callers, each, once) for _ in range(rounds)])
 
 
+def threads(callers: int, each: int, once: Callable[[], object]) -> float:
+    """CPU microseconds for one call, when `callers` threads make `each` calls one after another."""
+
+    def caller() -> None:
+        for _ in range(each):
+            once()
+
+    gc.collect()
+    started = time.process_time()
+    crew = [threading.Thread(target=caller) for _ in range(callers)]
+    for each_thread in crew:
+        each_thread.start()
+    for each_thread in crew:
+        each_thread.join()
+    return (time.process_time() - started) / (callers * each) * 1e6
+
+
+async def instant(request: Request) -> ChatOutput:  # noqa: ARG001
+    """An instant provider that needs no worker thread."""
+    return ANSWER
+
+
+def on_threads(calls: int, rounds: int) -> list[Record]:
+    """A hop and a routed call from threads."""
+    records: list[Record] = []
+    with (
+        BlockingEngine.open(configuration(2, instant), environ={}) as engine,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        engine.listen(lambda _seq, _event: None, fine=False)
+        cases: dict[str, Callable[[], object]] = {
+            "pool": lambda: pool.submit(int).result(),
+            "hop": lambda: engine._run.run(nothing),
+            "routed": lambda: engine.route(QUESTION),
+        }
+        for callers in IN_FLIGHT:
+            each = max(1, calls // callers)
+            costs: dict[str, list[float]] = {name: [] for name in cases}
+            for _ in range(rounds):
+                for name, once in cases.items():
+                    costs[name].append(threads(callers, each, once))
+            base = statistics.median(costs.pop("pool"))
+            for name, found in costs.items():
+                case = f"threads, {callers} in flight: {name}"
+                records.append(record(case, statistics.median(found), "us", baseline=base))
+    return records
+
+
 async def on_trio(calls: int, rounds: int) -> list[Record]:
     """The routed call without any bridge."""
     records: list[Record] = []
@@ -131,7 +184,7 @@ def main(quick: bool) -> list[Record]:
     for name, opener, factory in cases:
         with asyncio.Runner(loop_factory=factory) as runner:
             records += runner.run(across(opener, name, calls, rounds))
-    return records
+    return records + on_threads(calls, rounds)
 
 
 if __name__ == "__main__":
@@ -139,5 +192,5 @@ if __name__ == "__main__":
         "bridges",
         __doc__,
         main,
-        "value: CPU us a call, all of it; baseline: a bare asyncio coroutine that yields once",
+        "value: CPU us a call, all of it; baseline: a bare coroutine's yield, or a pool's hop",
     )

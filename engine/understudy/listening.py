@@ -41,6 +41,12 @@ class EventStream:
         self._waiting.append(event)
         self._arrived.set()
 
+    def take(self) -> list[Event]:
+        """All that has arrived, without waiting."""
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
     def __aiter__(self) -> EventStream:
         return self
 

@@ -54,7 +54,7 @@ class FunctionAdapter:
     ) -> None:
         self.name = name
         self.operations = operations
-        self._asynchronous = _is_async(function)
+        self._asynchronous = is_async(function)
         if blocking and self._asynchronous:
             raise TypeError(f"{name}: an async function needs no worker thread: drop blocking=True")
         self._takes_model = _takes_model(function)
@@ -130,7 +130,8 @@ def _in_thread(function: Callable[..., Any]) -> Callable[..., Any]:
     return functools.partial(trio.to_thread.run_sync, function, abandon_on_cancel=True)
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
+    """Does it return what is to be awaited?"""
     call = getattr(function, "__call__", None)  # noqa: B004  an object may be async in its __call__
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 

@@ -45,7 +45,7 @@ class open_asyncio_engine(open_engine):
 
     async def __aenter__(self) -> AsyncioEngine:
         self._guest = Guest(super().__aenter__, super().__aexit__, self._pump)
-        self._registry = Functions(self._registry, self._guest)
+        self._registry = Functions(self._registry, functools.partial(awaited_in_host, self._guest))
         engine = await self._guest.open()
         assert isinstance(engine, AsyncioEngine)
         return engine
@@ -91,7 +91,7 @@ class AsyncioEngine(Engine):
         self, operation: str, function: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Fallback:
         """See `Engine.with_fallback`; an async `function` is asyncio's."""
-        own = awaited_in_host(function, self._guest)
+        own = awaited_in_host(self._guest, function)
         return await self._guest.run(
             functools.partial(super().with_fallback, operation, own, *args, **kwargs)
         )

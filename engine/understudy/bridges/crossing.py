@@ -1,6 +1,6 @@
 """What crosses between an asyncio loop and the trio run that is its guest: one wait at a time.
 
-`Call` is a coroutine of trio's that an asyncio task waits for; `in_host` is an awaitable of
+`AsyncioCall` is a coroutine of trio's that an asyncio task waits for; `in_host` is an awaitable of
 asyncio's that a trio task waits for. Both are ended from either side, and both end before whoever
 waits goes on: nobody is left behind.
 """
@@ -8,46 +8,28 @@ waits goes on: nobody is left behind.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, TypeVar
 
 import trio
 
+from understudy.bridges.call import Call
 from understudy.bridges.pump import Pump
-from understudy.routing.endings import shutting_down
 
 T = TypeVar("T")
-_MISSING: Final = object()
 
 
-class Call(Generic[T]):
-    """One coroutine of trio's, and the asyncio task that waits for it.
+class AsyncioCall(Call[T]):
+    """A call that an asyncio task waits for."""
 
-    It runs with the caller's context variables, and what it sets is set for the caller, as if it
-    had been awaited on the spot.
-    """
-
-    __slots__ = (
-        "_arguments", "_done", "_error", "_function", "_pump", "_scope", "_value", "_waiter",
-        "context", "left",
-    )  # fmt: skip
+    __slots__ = ("_pump", "_waiter")
 
     def __init__(
         self, pump: Pump, function: Callable[..., Awaitable[T]], arguments: tuple[Any, ...]
     ) -> None:
-        self.context = contextvars.copy_context()
-        self.left = False
+        super().__init__(function, arguments)
         self._pump = pump
-        self._function = function
-        self._arguments = arguments
-        self._scope: trio.CancelScope | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._done = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
-
-    # On the side of asyncio
 
     async def wait(self) -> T:
         """Wait for its end, and return or raise what it did.
@@ -70,15 +52,8 @@ class Call(Generic[T]):
             self._leave()
             raise
         finally:
-            for variable, value in self.context.items():
-                if variable.get(_MISSING) is not value:
-                    variable.set(value)
-        if self._error is not None:
-            try:
-                raise self._error
-            finally:
-                self._error = None  # else it and its traceback hold each other
-        return cast(T, self._value)
+            self._hand_over()
+        return self._outcome()
 
     async def _end(self) -> None:
         self._waiter = self._pump.loop.create_future()
@@ -92,30 +67,6 @@ class Call(Generic[T]):
             self._pump.wake()
             self._scope.cancel()
             self._pump.turn()
-
-    # On the side of trio
-
-    async def run(self, scope: trio.CancelScope) -> None:
-        """Run it to its end, in the block of `scope`."""
-        if self.left:
-            return
-        self._scope = scope
-        try:
-            self._value = await self._function(*self._arguments)
-        except trio.Cancelled:
-            if not self.left:
-                self._error = shutting_down()  # by the end of the guest
-            raise
-        except BaseException as error:  # the caller's, whatever it is
-            self._error = error
-        finally:
-            self.context = contextvars.copy_context()
-            self._finish()
-
-    def refuse(self) -> None:
-        """It will never run: the guest has ended."""
-        self._error = shutting_down()
-        self._finish()
 
     def _finish(self) -> None:
         self._done = True

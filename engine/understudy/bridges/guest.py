@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import trio
 
-from understudy.bridges.crossing import Call
+from understudy.bridges.crossing import AsyncioCall
+from understudy.bridges.forks import Birthplace
+from understudy.bridges.held import Enter, Held, Leave
 from understudy.bridges.pump import Pump
-from understudy.bridges.workers import Workers
 from understudy.routing.endings import shutting_down
 
 if TYPE_CHECKING:
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 House = TypeVar("House")
-Leave = Callable[
-    [type[BaseException] | None, BaseException | None, TracebackType | None], Awaitable[None]
-]
-
 IN_TRIO: Final = (
     "this is a trio program: use `understudy.open_engine`. AsyncioEngine is for programs that run "
     "on asyncio."
@@ -48,23 +43,19 @@ class Guest(Generic[House]):
 
     def __init__(
         self,
-        enter: Callable[[], Awaitable[House]],
+        enter: Enter[House],
         leave: Leave,
         pump: Callable[[asyncio.AbstractEventLoop], Pump] = Pump,
     ) -> None:
         if trio.lowlevel.in_trio_run():
             raise RuntimeError(IN_TRIO if trio.lowlevel.in_trio_task() else ONE_EACH)
-        self._enter = enter
-        self._leave = leave
+        self._born = Birthplace()
         self._loop = asyncio.get_running_loop()
         self._pump = pump(self._loop)
-        self._workers = Workers(self._pump)
+        self._held = Held(enter, leave, self._pump.wake)
         self._owner = asyncio.current_task()
         self._opened: asyncio.Future[House] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._goodbye = trio.Event()
-        self._block = trio.CancelScope()
-        self._failure: BaseException | None = None
         self._leaving = self._interrupted = False
 
     # On the side of asyncio
@@ -77,12 +68,13 @@ class Guest(Generic[House]):
     @property
     def running(self) -> bool:
         """May calls still be made?"""
-        return self._workers.open
+        return self._held.workers.open
 
     async def open(self) -> House:
         """Start the run and enter the block; raises what entering it raised."""
         trio.lowlevel.start_guest_run(
-            self._main,
+            self._held.run,
+            self._entered,
             run_sync_soon_threadsafe=self._loop.call_soon_threadsafe,
             run_sync_soon_not_threadsafe=self._pump.soon,
             host_uses_signal_set_wakeup_fd=True,  # asyncio and uvloop both do
@@ -93,7 +85,7 @@ class Guest(Generic[House]):
             return await asyncio.shield(self._opened)
         except BaseException:
             self._leaving = True
-            self._block.cancel()
+            self._held.scope.cancel()
             await self._until_ended()
             raise
 
@@ -106,28 +98,29 @@ class Guest(Generic[House]):
         self._leaving = True
         if not self._ended.done():
             if error is None:
-                self._goodbye.set()
+                self._held.goodbye()
             else:
-                self._block.cancel()
+                self._held.scope.cancel()
             await self._until_ended()
         if self._interrupted and self._owner is not None:
             self._owner.uncancel()
-        if self._failure is not None:
-            raise self._failure
+        if self._held.failure is not None:
+            raise self._held.failure
 
     async def run(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-        """Run a coroutine of trio's, and wait for it; see `Call.wait`.
+        """Run a coroutine of trio's, and wait for it; see `AsyncioCall.wait`.
 
         What need not wait is done at once, without a round of the loop.
 
         Raises:
             ShuttingDown: The block was left before it had ended.
-            RuntimeError: The caller is on another loop.
+            RuntimeError: The caller is on another loop, or in a forked process.
         """
+        self._born.check()
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(ELSEWHERE)
-        call = Call(self._pump, function, arguments)
-        self._workers.begin(call)
+        call = AsyncioCall(self._pump, function, arguments)
+        self._held.workers.begin(call)
         return await call.wait()
 
     async def _until_ended(self) -> None:
@@ -137,38 +130,22 @@ class Guest(Generic[House]):
             try:
                 await asyncio.shield(self._ended)
             except asyncio.CancelledError as error:
-                self._block.cancel()
+                self._held.scope.cancel()
                 cancelled = error
         if cancelled is not None:
             raise cancelled
 
+    def _entered(self, house: House) -> None:
+        if not self._opened.done():
+            self._opened.set_result(house)
+
     def _done(self, ended: outcome.Outcome[None]) -> None:
         """The run is over, and everything of it is closed."""
         self._pump.close()
-        self._failure = self._failure or getattr(ended, "error", None)
+        self._held.failure = self._held.failure or getattr(ended, "error", None)
         if not self._opened.done():
-            self._opened.set_exception(self._failure or shutting_down())
+            self._opened.set_exception(self._held.failure or shutting_down())
             self._opened.exception()  # whoever opened it may have gone
         elif not self._leaving and self._owner is not None:
             self._interrupted = self._owner.cancel()  # as a task group does with its block
         self._ended.set_result(None)
-
-    # On the side of trio
-
-    async def _main(self) -> None:
-        async with self._workers.at_work():
-            try:
-                with self._block:
-                    await self._inside()
-            except trio.Cancelled:
-                raise
-            except BaseException as error:
-                self._failure = error  # as it is: a nursery would wrap it
-
-    async def _inside(self) -> None:
-        async with AsyncExitStack() as stack:
-            house = await self._enter()
-            stack.push_async_exit(self._leave)
-            if not self._opened.done():
-                self._opened.set_result(house)
-            await self._goodbye.wait()

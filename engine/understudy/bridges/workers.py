@@ -1,20 +1,19 @@
-"""The trio tasks that calls from asyncio run in: kept for the next call, since making one costs
-several times what a call does."""
+"""The trio tasks that calls from outside of trio run in: kept for the next call, since making one
+costs several times what a call does."""
 
 from __future__ import annotations
 
 import contextvars
 import functools
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import outcome
 import trio
 
-from understudy.bridges.crossing import Call
-from understudy.bridges.pump import Pump
+from understudy.bridges.call import Call
 from understudy.routing.endings import shutting_down
 
 IDLE_MAX: Final = 256
@@ -27,11 +26,12 @@ class Workers:
     """Runs calls, each in a task of its own while it lasts.
 
     They begin one after another, in the order in which they were made: trio shuffles the tasks of
-    one round, so each that begins lets the next one in.
+    one round, so each that begins lets the next one in. `wake` is called before trio is given one
+    from outside of its turns.
     """
 
-    def __init__(self, pump: Pump) -> None:
-        self._pump = pump
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._nursery: trio.Nursery | None = None
         self._idle: list[trio.lowlevel.Task] = []
         self._door: deque[Call[Any]] = deque()
@@ -52,7 +52,7 @@ class Workers:
             raise shutting_down()
         self._door.append(call)
         if not self._entering:
-            self._pump.wake()
+            self._wake()
             self._let_in()
 
     @asynccontextmanager

@@ -93,6 +93,11 @@ class ChatStream:
         """Events of the providers' streams that could not be read and were left out."""
         return self._skipped + (self._attempt.skipped if self._attempt is not None else 0)
 
+    @property
+    def waiting(self) -> bool:
+        """Has a piece arrived that was not delivered yet?"""
+        return bool(self._ready)
+
     def result(self) -> Result:
         """The whole answer with its cost and attempts, once the last piece was delivered.
 

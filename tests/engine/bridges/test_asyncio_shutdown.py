@@ -77,13 +77,16 @@ async def test_an_error_in_the_block_ends_it_at_once_and_comes_out() -> None:
 @on_asyncio
 async def test_whoever_holds_the_engine_may_be_cancelled() -> None:
     requests: list[asyncio.Task[Any]] = []
+    opened = asyncio.Event()
 
     async def holds() -> None:
         async with house(drain_s=60, a=forever) as (engine, _):
             requests.append(asyncio.create_task(engine.route(HI)))
+            opened.set()
             await engine.route(HI)
 
     task = asyncio.create_task(holds())
+    await opened.wait()
     await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -142,7 +145,7 @@ async def test_an_engine_that_crashes_ends_the_block_with_its_error() -> None:
             request = asyncio.create_task(engine.route(HI))
             await asyncio.sleep(0.01)
             dispatcher: Any = engine._parts.wiring.dispatcher
-            opened = engine._guest._leave.__self__  # type: ignore[attr-defined]
+            opened = engine._guest._held._leave.__self__  # type: ignore[attr-defined]
             opened._escalate(dispatcher, ZeroDivisionError("the ranking"))
             await asyncio.sleep(30)
     assert "dispatcher crashed too often" in failed.value.__notes__[0]

@@ -1,4 +1,4 @@
-"""Faults planted in the bridge to asyncio; each is noticed by the test named beside it.
+"""Faults planted in the bridges; each is noticed by the test named beside it.
 
 A fault may well make a test wait for ever, on a loop that nobody can stop any more. So each runs in
 a thread of its own, and whoever is not back in time has noticed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,6 +20,7 @@ from tests.engine.bridges import (
     test_asyncio_engine as engine,
     test_asyncio_shutdown as shutdown,
     test_asyncio_streams as streams,
+    test_blocking_engine as blocking,
     test_pump as pump,
 )
 from tests.support.mutants import Mutant
@@ -30,12 +32,20 @@ PATIENCE_S: Final = 60.0
 WAIT_S: Final = 4.0
 """Who is not back by then waits for ever, or is too slow for this machine: noticed either way."""
 SEAMS: Final[dict[str, tuple[str, ...]]] = {
-    "crossing": ("guest:Call", "functions:in_host"),
-    "workers": ("guest:Workers",),
+    "call": ("call:Call.*",),
+    "crossing": ("guest:AsyncioCall", "functions:in_host"),
+    "held": ("guest:Held",),
+    "workers": ("held:Workers",),
     "pump": ("pump:Pump", "asyncio_engine:open_asyncio_engine._pump=Pump"),
     "guest": ("asyncio_engine:Guest",),
     "asyncio_streams": ("asyncio_engine:AsyncioStream",),
-    "functions": ("asyncio_engine:Functions", "asyncio_engine:awaited_in_host"),
+    "functions": (
+        "asyncio_engine:Functions",
+        "asyncio_engine:awaited_in_host",
+        "blocking_engine:in_a_thread",
+    ),
+    "threadrun": ("blocking_engine:ThreadRun",),
+    "blocking_streams": ("blocking_engine:BlockingStream", "blocking_engine:BlockingEvents"),
 }
 """Where what is in each module is called from."""
 
@@ -76,10 +86,10 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         cancellation.test_a_timeout_is_a_timeout_and_cancels_no_more_than_its_block,
     ),
     (
-        "crossing",
+        "call",
         "context variables do not come back",
-        "                    variable.set(value)\n",
-        "                    pass\n",
+        "                variable.set(value)\n",
+        "                pass\n",
         engine.test_context_variables_cross_both_ways,
     ),
     (
@@ -199,7 +209,7 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "guest",
         "an error in the block waits for what is under way",
-        "            else:\n                self._block.cancel()\n",
+        "            else:\n                self._held.scope.cancel()\n",
         "            else:\n                self._goodbye.set()\n",
         shutdown.test_an_error_in_the_block_ends_it_at_once_and_comes_out,
     ),
@@ -224,6 +234,76 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "return answer",
         engine.test_a_request_fails_over_and_is_answered,
     ),
+    (
+        "functions",
+        "a function that blocks stops everybody",
+        "    if is_async(function):\n",
+        "    if True:\n",
+        blocking.test_functions_that_block_run_side_by_side_and_stop_nobody,
+    ),
+    (
+        "functions",
+        "a deadline waits for a thread that blocks",
+        "abandon_on_cancel=True",
+        "abandon_on_cancel=False",
+        blocking.test_a_function_that_blocks_has_its_time_and_its_answer_is_dropped,
+    ),
+    (
+        "threadrun",
+        "whoever comes when it is closed waits for ever",
+        "        if self._over:\n            self._take()\n",
+        "",
+        blocking.test_started_without_a_block_it_is_closed_by_hand,
+    ),
+    (
+        "threadrun",
+        "a fork is not noticed",
+        "        self._born.check()\n",
+        "",
+        blocking.test_another_process_is_noticed,
+    ),
+    (
+        "threadrun",
+        "a call from the engines own thread waits for itself",
+        "            raise RuntimeError(INSIDE)\n        return ThreadCall",
+        "            pass\n        return ThreadCall",
+        blocking.test_a_call_that_would_wait_for_itself_is_explained,
+    ),
+    (
+        "threadrun",
+        "threads begin in any order",
+        "self._inbox.popleft()",
+        "self._inbox.pop()",
+        blocking.test_callers_begin_in_the_order_in_which_they_came,
+    ),
+    (
+        "threadrun",
+        "a block that is left drains nothing",
+        "self._held.goodbye if error is None else self._held.scope.cancel",
+        "self._held.scope.cancel",
+        blocking.test_leaving_the_block_waits_for_what_is_under_way,
+    ),
+    (
+        "threadrun",
+        "a block that fails drains all the same",
+        "self._held.goodbye if error is None else self._held.scope.cancel",
+        "self._held.goodbye",
+        blocking.test_an_error_in_the_block_waits_for_nobody,
+    ),
+    (
+        "threadrun",
+        "what ended it is not told",
+        "        if self._held.failure is not None:\n            raise self._held.failure\n",
+        "",
+        blocking.test_a_failure_of_the_engines_own_comes_out_of_the_block,
+    ),
+    (
+        "blocking_streams",
+        "events that have arrived are lost at the end",
+        "                self._taken.extend(self._stream.take())  # the last ones\n",
+        "                pass\n",
+        blocking.test_events_that_have_arrived_are_read_after_the_end,
+    ),
 ]
 
 
@@ -232,7 +312,9 @@ def _noticed(test: Test, wait_s: float) -> bool:
 
     def run() -> None:
         try:
-            test(**({} if "mode" in getattr(test, "keywords", {}) else {"mode": "asyncio"}))
+            given = "mode" in getattr(test, "keywords", {})
+            takes = "mode" in inspect.signature(test).parameters
+            test(**({"mode": "asyncio"} if takes and not given else {}))
         except BaseException as error:
             ended.append(error)
         else:
@@ -251,6 +333,11 @@ def _replace(monkeypatch: pytest.MonkeyPatch, seam: str, faulty: Any) -> None:
     owner: Any = importlib.import_module(f"understudy.bridges.{module}")
     for each in outer:
         owner = getattr(owner, each)
+    if name == "*":  # a class that others inherit from: its functions
+        for each, value in vars(getattr(faulty, outer[-1])).items():
+            if inspect.isfunction(value):
+                monkeypatch.setattr(owner, each, value)
+        return
     monkeypatch.setattr(owner, name, getattr(faulty, source or name))
 
 
