@@ -14,6 +14,7 @@ from understudy.cli.budgets import budgets
 from understudy.cli.config import config
 from understudy.cli.costs import costs
 from understudy.cli.failure import exit_code, tell
+from understudy.cli.imports import imports
 from understudy.cli.providers import providers
 from understudy.cli.route import route
 from understudy.cli.serve import serve
@@ -75,6 +76,7 @@ def build() -> typer.Typer:
     app.command()(budgets)
     app.add_typer(providers)
     app.add_typer(config)
+    app.add_typer(imports)
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         _add(app, point)
     app.command()(version)

@@ -83,6 +83,11 @@ def show(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
+def looks_secret(text: str) -> bool:
+    """Does it look like an API key, whatever it stands under?"""
+    return _SECRETIVE.search(text) is not None
+
+
 def at(key: str | int, read: Callable[[], T]) -> T:
     """Do `read`; a fault in it is raised with `key` in front of its path."""
     try:

@@ -119,6 +119,11 @@ class HeaderSource(KeySource, frozen=True, kw_only=True):
         return self.text if self.text is not None else super().resolve(environ, path)
 
 
+def carries_secret(header: str) -> bool:
+    """Does a header of this name carry a secret?"""
+    return _CARRIES_SECRET.search(header) is not None
+
+
 def check_headers(headers: Mapping[str, HeaderSource]) -> None:
     """Refuse a plain text where a secret belongs; raises `BadKey`."""
     for name, source in headers.items():
