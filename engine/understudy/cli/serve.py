@@ -15,6 +15,7 @@ from understudy.cli.opening import environment
 from understudy.cli.output import console
 from understudy.config import Config, find
 from understudy.config.gateway import GatewayConfig
+from understudy.ports import SystemClock
 from understudy_actors.domain.errors import ConfigError, UnderstudyError
 
 if TYPE_CHECKING:
@@ -51,18 +52,21 @@ def serve(
     environ = environment()
     found = find(config, environ)
     own = GatewayConfig() if found is None else found.gateway
-    guard, where = guard_of(own, environ), host or own.host
-    if guard.open and not insecure and not _is_loopback(where):
-        raise ConfigError(
-            f"{where} can be reached by other machines, and no keys are configured: whoever finds "
-            "it spends your money. Set `gateway.keys`, listen on 127.0.0.1, or say --insecure."
-        )
+    guard, where = guard_of(own, environ, SystemClock().wall), host or own.host
+    exposed = where if not (insecure or _is_loopback(where)) else None
+    if found is None or found.store is None:
+        _refuse_everybody(guard, exposed)
     with listen(where, own.port if port is None else port) as listener:
-        _run(found, own, guard, listener, drain)
+        _run(found, own, guard, listener, drain, exposed)
 
 
 def _run(
-    config: Config | None, own: GatewayConfig, guard: Guard, listener: socket.socket, drain: int
+    config: Config | None,
+    own: GatewayConfig,
+    guard: Guard,
+    listener: socket.socket,
+    drain: int,
+    exposed: str | None,
 ) -> None:
     import uvicorn
 
@@ -79,6 +83,8 @@ def _run(
         engine = AsyncioEngine.open(config, environ=environment(), drain_s=float(drain))
         try:
             async with engine as opened:
+                guard.ring = opened.keys.ring  # a store may keep keys
+                _refuse_everybody(guard, exposed)
                 yield opened
         except UnderstudyError as error:
             failed.append(error)
@@ -95,6 +101,16 @@ def _run(
         server.run(sockets=[listener])
     if failed:
         raise failed[0]
+
+
+def _refuse_everybody(guard: Guard, exposed: str | None) -> None:
+    """Do not serve other machines without keys; `exposed` is an address that they reach."""
+    if guard.open and exposed is not None:
+        raise ConfigError(
+            f"{exposed} can be reached by other machines, and there are no keys: whoever finds it "
+            "spends your money. Make one (`understudy keys create`), set `gateway.require_keys`, "
+            "listen on 127.0.0.1, or say --insecure."
+        )
 
 
 def _is_loopback(host: str) -> bool:

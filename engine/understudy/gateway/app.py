@@ -14,6 +14,7 @@ from understudy.gateway.admin import Admin
 from understudy.gateway.asked import Wire
 from understudy.gateway.desk import Desk
 from understudy.gateway.guard import Guard
+from understudy.gateway.key_pages import KeyPages
 from understudy.gateway.limits import Limits
 from understudy.gateway.pages import Pages
 from understudy.gateway.problem import Refused
@@ -73,7 +74,7 @@ def create_app(
 
     routes = [Route(path, _Endpoint(desk, wire), methods=["POST"]) for path, wire in WIRES]
     return Starlette(
-        routes=[*routes, *pages.routes(), *Admin(desk).routes()],
+        routes=[*routes, *pages.routes(), *Admin(desk).routes(), *KeyPages(desk).routes()],
         lifespan=lifespan,
         exception_handlers={HTTPException: pages.no_such_page, Exception: pages.failed}
         | dict.fromkeys((Refused, UnderstudyError), pages.failed),
