@@ -62,7 +62,6 @@ def money_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             self.wall = START
             self.ledger: Any = module.Ledger(LIMITS, self.zone)
             self.charges: dict[int, Charge] = {}
-            self.dispatched: set[int] = set()
             self.frozen: set[Limit] = set()
             self.alerts: set[tuple[Limit, Span, int]] = set()
             self.seen: dict[Limit, Span] = {}
@@ -104,14 +103,6 @@ def money_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
                 assert answer.resets_at == (None if endless else window.end)
 
         @precondition(lambda self: self.open())
-        @rule(which=WHICH)
-        def dispatch(self, which: int) -> None:
-            numbers = self.open()
-            number = numbers[which % len(numbers)]
-            self.ledger.dispatch(number)
-            self.dispatched.add(number)
-
-        @precondition(lambda self: self.open())
         @rule(which=WHICH, share=st.sampled_from([None, 0.0, 0.5, 1.0, 1.5]))
         def settle(self, which: int, share: float | None) -> None:
             numbers = self.open()
@@ -122,10 +113,9 @@ def money_machine(module: ModuleType) -> type[RuleBasedStateMachine]:
             actual = None if share is None else int(amount * share)
             before = set(self.frozen)
             answer = self.ledger.settle(number, actual)
-            unknown = amount if number in self.dispatched else 0
-            charge.actual = unknown if actual is None else actual
+            charge.actual = amount if actual is None else actual
             assert answer.amount == charge.actual
-            assert answer.known == (actual is not None or number not in self.dispatched)
+            assert answer.known == (actual is not None)
             if strict and charge.actual > amount:
                 self.frozen |= set(charge.limits)
             assert set(answer.frozen) == (set(charge.limits) if self.breach(charge) else set())
@@ -266,7 +256,6 @@ def check_flood(module: ModuleType) -> None:
     served = [each for each in answers if isinstance(each, module.Reserved)]
     assert len(served) == 100
     for each in served:
-        ledger.dispatch(each.number)
         ledger.settle(each.number)
     (standing,) = ledger.standing(START)
     assert (standing.spent, standing.reserved, standing.percent) == (1000, 0, 100.0)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from understudy_actors.domain.result import Usage
 
 _PICO_PER_MICRO: Final = 1_000_000
+_PICO_PER_USD: Final = 1_000_000_000_000
 
 
 class Tier(Struct, frozen=True):
@@ -32,7 +33,7 @@ class Tier(Struct, frozen=True):
     image_input_per_mtok: float | None = None
 
 
-class Price(Struct, frozen=True):
+class Price(Struct, frozen=True, cache_hash=True):
     """What a model costs, in USD.
 
     Attributes:
@@ -62,23 +63,53 @@ class Price(Struct, frozen=True):
     @property
     def charges_output(self) -> bool:
         """Does any token of an answer cost anything?"""
-        return any(made for _, _, made in _dearest(self))
+        return _exact(self).charges_output
 
     @property
     def by_tokens(self) -> bool:
         """Does it depend on any count of tokens?"""
-        return any(given or made for _, given, made in _dearest(self))
+        return _exact(self).by_tokens
 
 
-def rates(price: Price, input_tokens: int) -> Price | Tier | None:
-    """What holds for a prompt of so many tokens; None if nobody knows."""
-    if price.known_to_tokens is not None and input_tokens > price.known_to_tokens:
-        return None
-    found: Price | Tier = price
-    for tier in price.tiers:
-        if input_tokens > tier.above_tokens:
-            found = tier
-    return found
+class _Rate(Struct, frozen=True, gc=False):
+    """What a token costs, in whole pico-USD, in prompts of more than `above` tokens.
+
+    `given` and `made` are the dearest that a token of the prompt, and one of the answer, can be.
+    """
+
+    above: int
+    given_plain: int
+    made_plain: int
+    thought: int
+    cached: int | None
+    newly_cached: int | None
+    pictured: int | None
+    given: int
+    made: int
+
+
+class _Exact(Struct, frozen=True, gc=False):
+    """A price in whole pico-USD: worked out once, for each request needs it several times.
+
+    `known_to` is None for a price that holds for every prompt.
+    """
+
+    rates: tuple[_Rate, ...]
+    call: int
+    image: int
+    known_to: int | None
+    charges_output: bool
+    by_tokens: bool
+
+    def rate(self, input_tokens: int) -> _Rate | None:
+        """What holds for a prompt of so many tokens; None if nobody knows."""
+        if self.known_to is not None and input_tokens > self.known_to:
+            return None
+        found = self.rates[0]
+        for rate in self.rates:
+            if input_tokens > rate.above:
+                found = rate
+        return found
 
 
 def cost_micro_usd(price: Price, usage: Usage) -> int | None:
@@ -86,28 +117,25 @@ def cost_micro_usd(price: Price, usage: Usage) -> int | None:
 
     Cached, newly cached and picture tokens are parts of the input, thoughts of the output.
     """
-    rate = rates(price, usage.input_tokens)
+    exact = _exact(price)
+    rate = exact.rate(usage.input_tokens)
     if rate is None:
         return None
-    left, pico = usage.input_tokens, 0
+    left, pico = usage.input_tokens, exact.call + usage.images * exact.image
     if usage.cached_tokens or usage.cache_write_tokens or usage.image_tokens:
-        for tokens, per_mtok in (
-            (usage.cached_tokens, rate.cached_input_per_mtok),
-            (usage.cache_write_tokens, rate.cache_write_per_mtok),
-            (usage.image_tokens, rate.image_input_per_mtok),
+        for tokens, each in (
+            (usage.cached_tokens, rate.cached),
+            (usage.cache_write_tokens, rate.newly_cached),
+            (usage.image_tokens, rate.pictured),
         ):
-            if per_mtok is not None:
+            if each is not None:
                 part = min(tokens, left)
                 left -= part
-                pico += part * _pico(per_mtok)
-    thoughts = min(usage.reasoning_tokens, usage.output_tokens)
-    dear = rate.output_per_mtok if rate.reasoning_per_mtok is None else rate.reasoning_per_mtok
-    pico += (
-        left * _pico(rate.input_per_mtok)
-        + (usage.output_tokens - thoughts) * _pico(rate.output_per_mtok)
-        + thoughts * _pico(dear)
-        + _fixed(price, usage.images)
-    )
+                pico += part * each
+    pico += left * rate.given_plain + usage.output_tokens * rate.made_plain
+    if usage.reasoning_tokens:
+        thoughts = min(usage.reasoning_tokens, usage.output_tokens)
+        pico += thoughts * (rate.thought - rate.made_plain)
     return -(-pico // _PICO_PER_MICRO)
 
 
@@ -122,12 +150,11 @@ def worst_micro_usd(price: Price, input_tokens: int, output_tokens: int, images:
         input_tokens, output_tokens: The most that prompt and answer can have.
         images: The most pictures that can be drawn.
     """
-    tokens = max(
-        input_tokens * given + output_tokens * made
-        for above, given, made in _dearest(price)
-        if above < input_tokens
-    )
-    return -(-(tokens + _fixed(price, images)) // _PICO_PER_MICRO)
+    exact, most = _exact(price), 0
+    for rate in exact.rates:
+        if rate.above < input_tokens:
+            most = max(most, input_tokens * rate.given + output_tokens * rate.made)
+    return -(-(most + exact.call + images * exact.image) // _PICO_PER_MICRO)
 
 
 def payable_output_tokens(
@@ -137,11 +164,12 @@ def payable_output_tokens(
 
     Less than 0 if not even the prompt is paid for.
     """
-    left = micro_usd * _PICO_PER_MICRO - _fixed(price, images)
+    exact = _exact(price)
+    left = micro_usd * _PICO_PER_MICRO - exact.call - images * exact.image
     after_prompt = [
-        (left - input_tokens * given, made)
-        for above, given, made in _dearest(price)
-        if not input_tokens <= above
+        (left - input_tokens * rate.given, rate.made)
+        for rate in exact.rates
+        if not input_tokens <= rate.above
     ]
     if any(rest < 0 for rest, _ in after_prompt):
         return -1
@@ -152,36 +180,47 @@ def expected_usd(
     price: Price, input_tokens: int, output_tokens: int, images: int = 0
 ) -> float | None:
     """About what a request costs, with nothing cached; None if that is unknown."""
-    rate = rates(price, input_tokens) if price.tiers or price.known_to_tokens else price
+    exact = _exact(price)
+    rate = exact.rate(input_tokens)
     if rate is None:
         return None
-    tokens = input_tokens * rate.input_per_mtok + output_tokens * rate.output_per_mtok
-    return tokens / 1e6 + price.request_usd + images * price.image_usd
+    tokens = input_tokens * rate.given_plain + output_tokens * rate.made_plain
+    return (tokens + exact.call + images * exact.image) / _PICO_PER_USD
 
 
 @functools.lru_cache(maxsize=1024)
-def _dearest(price: Price) -> tuple[tuple[int, int, int], ...]:
-    """For each tier: above how many tokens of a prompt it begins, and the dearest that a token of
-    the prompt, and one of the answer, can be in it, in pico-USD."""
-    every: list[tuple[int, Price | Tier]] = [(-1, price)]
-    every += [(tier.above_tokens, tier) for tier in price.tiers]
-    found: list[tuple[int, int, int]] = []
-    for above, each in every:
-        given = max(
-            each.input_per_mtok,
-            each.cached_input_per_mtok or 0.0,
-            each.cache_write_per_mtok or 0.0,
-            each.image_input_per_mtok or 0.0,
-        )
-        made = max(each.output_per_mtok, each.reasoning_per_mtok or 0.0)
-        found.append((above, _pico(given), _pico(made)))
-    return tuple(found)
+def _exact(price: Price) -> _Exact:
+    tiers = tuple(_rate(tier.above_tokens, tier) for tier in price.tiers)
+    rates = (_rate(-1, price), *tiers)
+    charges_output = any(each.made for each in rates)
+    return _Exact(
+        rates,
+        _pico(price.request_usd * 1e6),
+        _pico(price.image_usd * 1e6),
+        price.known_to_tokens,
+        charges_output,
+        charges_output or any(each.given for each in rates),
+    )
 
 
-def _fixed(price: Price, images: int) -> int:
-    return _pico(price.request_usd * 1e6) + images * _pico(price.image_usd * 1e6)
+def _rate(above: int, of: Price | Tier) -> _Rate:
+    made = _pico(of.output_per_mtok)
+    given = _pico(of.input_per_mtok)
+    thought = made if of.reasoning_per_mtok is None else _pico(of.reasoning_per_mtok)
+    parts = (of.cached_input_per_mtok, of.cache_write_per_mtok, of.image_input_per_mtok)
+    cached, newly_cached, pictured = (None if each is None else _pico(each) for each in parts)
+    return _Rate(
+        above,
+        given,
+        made,
+        thought,
+        cached,
+        newly_cached,
+        pictured,
+        given=max(given, cached or 0, newly_cached or 0, pictured or 0),
+        made=max(made, thought),
+    )
 
 
-@functools.lru_cache(maxsize=4096)
 def _pico(micro_usd: float) -> int:
     return round(micro_usd * _PICO_PER_MICRO)

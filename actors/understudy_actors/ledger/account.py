@@ -26,7 +26,7 @@ EACH: Final = "*"
 _PER: Final = {Period.TOTAL: "in all", Period.HOUR: "an hour"}
 
 
-class Scope(Struct, frozen=True, order=True):
+class Scope(Struct, frozen=True, order=True, cache_hash=True):
     """Who or what spends: `engine`, all second copies (`hedges`), or somebody of a kind by name.
 
     Kinds with names: `provider`, `key`, `user`, `team`, `tenant`, `tag`, `route`, `operation`.
@@ -150,31 +150,22 @@ class Account:
             return None
         return self.window(wall).span.end
 
-    def reserve(self, wall: float, amount: int) -> float:
-        """Set `amount` aside; ask for `room` first. Returns the stamp of the window it is in."""
+    def reserve(self, wall: float, amount: int) -> Window:
+        """Set `amount` aside; ask for `room` first. Returns the window that it is in."""
         window = self.window(wall)
         window.reserved += amount
         window.owed += 1
-        return window.span.start
+        return window
 
-    def settle(self, stamp: float, amount: int, actual: int, at: float) -> Window:
-        """Turn a reservation of `amount`, made at `at`, into a charge of `actual`.
-
-        Returns:
-            The window that it is booked in: that of its stamp.
-        """
-        current = self._current
-        here = current is not None and stamp == current.span.start
-        window = current if here else self._open.get(stamp)
-        assert window is not None, f"{self.limit}: no window {stamp} is owed anything"
+    def settle(self, window: Window, amount: int, actual: int, at: float) -> None:
+        """Turn a reservation of `amount`, made at `at` in `window`, into a charge of `actual`."""
         window.reserved -= amount
         window.owed -= 1
         assert window.reserved >= 0, f"{self.limit}: more came back than was reserved"
         if actual:
             window.book(self.limit.period, actual, at)
-        if not here and not window.owed:
-            del self._open[stamp]
-        return window
+        if not window.owed and window is not self._current:
+            del self._open[window.span.start]
 
     def forecast(self, wall: float) -> Forecast:
         """What is to be expected of it."""

@@ -8,7 +8,7 @@ them torn; and it is needed, because money that was lent must come home to whoev
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ from understudy_actors.domain.money_events import (
 )
 from understudy_actors.keeper.outbox import Changes
 from understudy_actors.ledger.account import Limit, Scope
-from understudy_actors.ledger.money import Charged, Ledger, Reserved, Standing, TooDear
+from understudy_actors.ledger.money import Booked, Charged, Ledger, Reserved, Standing, TooDear
 from understudy_actors.ledger.projection import Forecast
 from understudy_actors.ledger.windows import Span
 from understudy_actors.runtime.actor import Context
@@ -31,6 +31,8 @@ from understudy_actors.runtime.actor import Context
 
 class Reserve(Struct, frozen=True, gc=False):
     """Set the worst case of one attempt aside, in micro-USD; answers `Reserved` or `TooDear`.
+
+    From here on it counts as sent: one that is not must be settled with 0.
 
     If that is too much, whatever there is, but `least` of it; None: then nothing.
     """
@@ -43,14 +45,8 @@ class Reserve(Struct, frozen=True, gc=False):
     least: int | None = None
 
 
-class Dispatched(Struct, frozen=True, gc=False):
-    """The attempt is on its way."""
-
-    number: int
-
-
 class SettleMoney(Struct, frozen=True, gc=False):
-    """The attempt ended; it cost `actual` micro-USD, or None: nobody knows."""
+    """The attempt ended, or was not sent; it cost `actual` micro-USD, or None: nobody knows."""
 
     number: int
     actual: int | None
@@ -104,7 +100,6 @@ class LedgerActor:
         self._trace = context.trace
         self._turns: dict[type, Callable[[Any], Any]] = {
             Reserve: self._reserve,
-            Dispatched: self._dispatched,
             SettleMoney: self._settle,
             Thaw: self._thaw,
             SetBudgets: self._set,
@@ -118,8 +113,6 @@ class LedgerActor:
             charged = books.settle(poison.number, poison.actual)
             if charged is not None and books.keeping is not None:
                 books.keeping.note(self._wall(), charged, poison.request, poison.attempt)
-        elif isinstance(poison, Dispatched):
-            books.dispatch(poison.number)
         elif isinstance(poison, SetBudgets):
             self._set(poison)
 
@@ -135,9 +128,6 @@ class LedgerActor:
         if self._trace.fine:
             self._tell_answer(message, answer, wall)
         return answer
-
-    def _dispatched(self, message: Dispatched) -> None:
-        self._books.dispatch(message.number)
 
     def _settle(self, message: SettleMoney) -> Charged | None:
         charged = self._books.settle(message.number, message.actual)
@@ -222,8 +212,12 @@ class LedgerActor:
             )
 
 
-def _booked(windows: Iterable[tuple[Limit, Span]]) -> Windows:
+def _booked(where: Booked) -> Windows:
     return {
-        str(limit): (int(span.start), int(span.end)) if math.isfinite(span.end) else ()
-        for limit, span in windows
+        str(account.limit): _whole(window.span) if math.isfinite(window.span.end) else ()
+        for account, window in where
     }
+
+
+def _whole(span: Span) -> tuple[int, int]:
+    return int(span.start), int(span.end)

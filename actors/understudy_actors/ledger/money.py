@@ -1,13 +1,15 @@
 """The books of all limits: reserve the worst case over every scope at once, settle exactly once.
 
-    reserve   all scopes have room for the worst case, or nothing is added anywhere
-    dispatch  from here on the charge is possible
-    settle    never dispatched                                    -> nothing is charged
-              the price is known                                  -> that
-              dispatched, and nobody knows what came of it        -> the whole reservation
+    reserve   all scopes have room for the worst case, or nothing is added anywhere;
+              from here on the charge is possible
+    settle    never sent                               -> 0, as whoever reserved says
+              the price is known                       -> that
+              nobody knows what came of it             -> the whole reservation
     breach    a charge above a strict reservation is booked whole, and freezes its scopes
 
-so that spent + reserved <= limit at every moment, unless a breach was told of before.
+A request is sent in the same step in which money is set aside for it, or never: so to have been
+sent is no state of its own. What is lost between the two counts as sent, which is the safe side.
+Thus spent + reserved <= limit at every moment, unless a breach was told of before.
 
 Sources: the two-phase reservations of payment systems; Gray and Reuter, "Transaction Processing",
 on escrow.
@@ -16,18 +18,21 @@ on escrow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
-import attrs
 from msgspec import Struct
 
-from understudy_actors.ledger.account import EACH, Account, Alert, Limit, Scope
+from understudy_actors.ledger.account import EACH, Account, Alert, Limit, Scope, Window
 from understudy_actors.ledger.books import AccountBooks, Keeping, take_over
 from understudy_actors.ledger.projection import Forecast
 from understudy_actors.ledger.windows import Period, Span, Zone
 
 EACH_MAX: Final = 100_000
 """Scopes that may have a limit each; beyond, those that spent nothing in their window make room."""
+
+
+Booked: TypeAlias = tuple[tuple[Account, Window], ...]
+"""Under which limits a reservation is, and in which window of each."""
 
 
 class Reserved(Struct, frozen=True):
@@ -57,7 +62,7 @@ class Charged(Struct, frozen=True):
     """How a reservation ended: what was charged, in micro-USD, and what that brought about.
 
     `known` is False for a charge of the whole reservation because nobody knows better; `frozen`
-    are the limits that a breach froze; `booked` says in which window of which limit it is.
+    are the limits that a breach froze; `booked` says where it is.
     """
 
     number: int
@@ -65,7 +70,7 @@ class Charged(Struct, frozen=True):
     known: bool
     alerts: tuple[Alert, ...] = ()
     frozen: tuple[Limit, ...] = ()
-    booked: tuple[tuple[Limit, Span], ...] = ()
+    booked: Booked = ()
 
 
 class Standing(Struct, frozen=True):
@@ -84,13 +89,11 @@ class Standing(Struct, frozen=True):
         return 100.0 * self.spent / self.limit.micro_usd if self.limit.micro_usd else 100.0
 
 
-@attrs.define(slots=True)
-class _Loan:
+class _Loan(Struct, frozen=True, gc=False):
     amount: int
     strict: bool
     at: float
-    stamps: tuple[tuple[Account, float], ...]
-    dispatched: bool = False
+    windows: Booked
 
 
 class Ledger:
@@ -197,28 +200,23 @@ class Ledger:
                 return TooDear(account.limit, room, account.resets_at(wall), account.frozen)
             amount = min(amount, room)
         self._last += 1
-        stamps = tuple((account, account.reserve(wall, amount)) for account in accounts)
-        self._loans[self._last] = _Loan(amount, strict, wall, stamps)
+        windows = tuple([(account, account.reserve(wall, amount)) for account in accounts])
+        self._loans[self._last] = _Loan(amount, strict, wall, windows)
         if self._keeping is None:
             return Reserved(self._last, amount)
         return Reserved(self._last, amount, self._keeping.lent(accounts, amount))
 
-    def windows(self, number: int) -> list[tuple[Limit, Span]]:
-        """Where a reservation is that was made just now."""
-        return [(each.limit, each.current.span) for each, _ in self._loans[number].stamps]
-
-    def dispatch(self, number: int) -> None:
-        """The request is on its way: whatever happens now may cost money."""
-        if (loan := self._loans.get(number)) is not None:
-            loan.dispatched = True
+    def windows(self, number: int) -> Booked:
+        """Where a reservation is that is not settled yet."""
+        return self._loans[number].windows
 
     def settle(self, number: int, actual: int | None = None) -> Charged | None:
         """End a reservation.
 
         Args:
             number: Whose.
-            actual: The charge in micro-USD; None if nobody knows: then it is the whole of it, or
-                nothing if it was never dispatched.
+            actual: The charge in micro-USD, 0 for a request that was never sent; None if nobody
+                knows: then it is the whole of it.
 
         Returns:
             What became of it; None if it was settled before, which changes nothing.
@@ -226,25 +224,20 @@ class Ledger:
         loan = self._loans.pop(number, None)
         if loan is None:
             return None
-        amount = actual
-        if amount is None:
-            amount = loan.amount if loan.dispatched else 0
-        alerts: list[Alert] = []
-        booked: list[tuple[Limit, Span]] = []
-        for account, stamp in loan.stamps:
-            window = account.settle(stamp, loan.amount, amount, loan.at)
-            booked.append((account.limit, window.span))
+        amount = loan.amount if actual is None else actual
+        alerts: tuple[Alert, ...] = ()
+        for account, window in loan.windows:
+            account.settle(window, loan.amount, amount, loan.at)
             if (alert := account.news(window)) is not None:
-                alerts.append(alert)
-        frozen: list[Limit] = []
+                alerts += (alert,)
+        frozen: tuple[Limit, ...] = ()
         if loan.strict and amount > loan.amount:
-            for account, _ in loan.stamps:
+            for account, _ in loan.windows:
                 account.frozen = True
-                frozen.append(account.limit)
-        known = actual is not None or not loan.dispatched
+                frozen += (account.limit,)
         if self._keeping is not None:
-            self._keeping.charged([account for account, _ in loan.stamps])
-        return Charged(number, amount, known, tuple(alerts), tuple(frozen), tuple(booked))
+            self._keeping.charged([account for account, _ in loan.windows])
+        return Charged(number, amount, actual is not None, alerts, frozen, loan.windows)
 
     def thaw(self, scope: Scope) -> None:
         """Lend again under the limits of `scope` that a breach froze."""

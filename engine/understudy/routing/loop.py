@@ -213,11 +213,8 @@ def _admit(
         # A restart that is overdue, since the process stood still, may come at any moment.
         back_at = None if error.retry_at is None else max(wiring.clock.now(), error.retry_at)
         answer = Refusal(back_at, f"its actor is {error.why}")
-    if purse is not None:
-        if isinstance(answer, Permit):
-            purse.dispatched(number)
-        else:
-            purse.settle(number, None)
+    if purse is not None and isinstance(answer, Refusal):
+        purse.settle(number, 0)  # it is not sent
     return answer
 
 

@@ -20,7 +20,6 @@ from understudy_actors.domain.request import ChatInput, Request, pictures
 from understudy_actors.keeper.actor import Desk
 from understudy_actors.ledger.account import EACH, Limit, Scope
 from understudy_actors.ledger.actor import (
-    Dispatched,
     Foresee,
     Reserve,
     SetBudgets,
@@ -91,7 +90,7 @@ class Purse:
         self._seen: dict[str, SeenOutput] | None = {} if mode == "expected" else None
         self._desk = desk
         self._lent: dict[int, Lent] = {}
-        self._owed = Owed[Dispatched | SettleMoney | SetBudgets](ledger)
+        self._owed = Owed[SettleMoney | SetBudgets](ledger)
         self._uncovered: set[int] = set()
 
     @property
@@ -103,6 +102,8 @@ class Purse:
         self, flight: Flight, candidate: Candidate, attempt: int, *, copy: bool = False
     ) -> Refusal | None:
         """Set money aside for an attempt; None if there was enough, or nothing is to be kept.
+
+        It is to be sent at once: one that is not after all must be settled with 0.
 
         `copy` says that it is the second copy of a request.
         """
@@ -147,13 +148,8 @@ class Purse:
         if self._seen is not None:
             self._seen.setdefault(candidate.name, SeenOutput()).add(output_tokens)
 
-    def dispatched(self, attempt: int) -> None:
-        """The attempt is on its way: from here on it may cost money."""
-        if (lent := self._lent.get(attempt)) is not None:
-            self._owed.tell(Dispatched(lent.number))
-
     def settle(self, attempt: int, actual: int | None) -> int | None:
-        """The attempt ended, and cost `actual` micro-USD; None: nobody knows.
+        """The attempt ended, and cost `actual` micro-USD (0 if never sent); None: nobody knows.
 
         Returns:
             The tokens that its answer was shortened to; None if it was not.
