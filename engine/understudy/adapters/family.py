@@ -7,7 +7,7 @@ follows: statuses, error bodies in a success, keys that no header can carry.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from understudy.adapters.base import Reply, Target
@@ -16,7 +16,8 @@ from understudy.adapters.classify import Rules
 from understudy.adapters.failure import response_failure, unusable
 from understudy.adapters.headers import request_id
 from understudy.adapters.limits import UNSAID, RateHeaders
-from understudy.adapters.streaming import Dialect, StreamReader
+from understudy.adapters.sse import SseParser
+from understudy.adapters.streaming import Dialect, Parser, StreamReader
 from understudy.transport.http import HttpRequest, HttpResponse
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.outcome import ErrorClass
@@ -116,6 +117,9 @@ class Family(ABC):
 class StreamingFamily(Family):
     """A `StreamingAdapter` as well."""
 
+    parser: Callable[[], Parser] = SseParser
+    """What finds the events in the bytes of a stream."""
+
     @abstractmethod
     def events(self) -> Dialect:
         """What the events of one streamed answer mean."""
@@ -127,7 +131,8 @@ class StreamingFamily(Family):
     def reader(self, target: Target, headers: Mapping[str, str], wall_s: float) -> StreamReader:
         """What reads a streamed answer."""
         known = request_id(headers, self.request_ids)
-        return StreamReader(self.events(), target, headers, wall_s, request_id=known)
+        events, parser = self.events(), type(self).parser()
+        return StreamReader(events, target, headers, wall_s, request_id=known, parser=parser)
 
 
 def no_such_operation() -> Unusable:

@@ -37,7 +37,12 @@ class GeminiAdapter(StreamingFamily):
     """Chat, embeddings and pictures in Gemini's format."""
 
     name = "gemini"
-    operations: tuple[str, ...] = (operation.CHAT, operation.EMBEDDING, operation.IMAGE)
+    operations: tuple[str, ...] = (
+        operation.CHAT,
+        operation.EMBEDDING,
+        operation.IMAGE,
+        operation.IMAGE_EDIT,
+    )
     rules = GEMINI_RULES
 
     def compose(self, request: Request, target: Target, *, stream: bool) -> HttpRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from binascii import b2a_base64
 from typing import Any, Final
 
 from understudy.adapters.base import Target
@@ -82,10 +83,10 @@ def embed_body(asked: EmbeddingInput, target: Target) -> dict[str, Any]:
 
 
 def draw_body(asked: ImageInput) -> dict[str, Any]:
-    """The body of `generateContent` for a picture.
+    """The body of `generateContent` for a picture, drawn anew or from others.
 
     Raises:
-        Unusable: (BAD_REQUEST) More than one is asked for, or its size is none.
+        Unusable: (BAD_REQUEST) More than one is asked for, its size is none, or a mask is given.
     """
     if asked.n != 1:
         why = "this wire format draws one picture a request"
@@ -93,7 +94,13 @@ def draw_body(asked: ImageInput) -> dict[str, Any]:
     config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
     if asked.size is not None and asked.size != "auto":
         config["imageConfig"] = {"aspectRatio": aspect_ratio(asked.size)}
-    turn = {"role": "user", "parts": [{"text": asked.prompt}]}
+    if asked.mask is not None:
+        raise Unusable("this wire format has no masks", ErrorClass.BAD_REQUEST)
+    parts: list[dict[str, Any]] = [{"text": asked.prompt}]
+    for each in asked.images:
+        data = b2a_base64(each.data, newline=False).decode()
+        parts.append({"inlineData": {"mimeType": each.media_type, "data": data}})
+    turn = {"role": "user", "parts": parts}
     return {"contents": [turn], "generationConfig": config}
 
 

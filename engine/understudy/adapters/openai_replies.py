@@ -81,8 +81,8 @@ def chat_output(body: dict[str, Any]) -> ChatOutput:
     if refusal := message.get("refusal"):
         words = refusal if isinstance(refusal, str) else ""
         raise Unusable("the model declined", ErrorClass.CONTENT_POLICY, words=words)
-    text = _text(message.get("content"))
-    calls = _tool_calls(message.get("tool_calls"), cut=FINISH.get(word) == "length")
+    text = content_text(message.get("content"))
+    calls = tool_calls_of(message.get("tool_calls"), cut=FINISH.get(word) == "length")
     return ChatOutput(text, settled_finish(FINISH.get(word, "stop"), text, calls), calls)
 
 
@@ -103,8 +103,12 @@ def settled_finish(finish: str, text: str, calls: tuple[ToolCall, ...]) -> str:
     return "tool_calls" if finish == "stop" and calls else finish
 
 
-def _text(content: object) -> str:
-    """The answer's text: a string, or the text parts of a list (thinking is left out)."""
+def content_text(content: object) -> str:
+    """The answer's text: a string, or the text parts of a list (thinking is left out).
+
+    Raises:
+        Unusable: It is something else.
+    """
     if content is None:
         return ""
     if isinstance(content, str):
@@ -126,7 +130,12 @@ def text_part(part: dict[str, Any]) -> str:
     return text
 
 
-def _tool_calls(calls: object, *, cut: bool) -> tuple[ToolCall, ...]:
+def tool_calls_of(calls: object, *, cut: bool) -> tuple[ToolCall, ...]:
+    """The function calls of an answer; those of one that was `cut` need not be whole.
+
+    Raises:
+        Unusable: They are none.
+    """
     if calls is None:
         return ()
     if not isinstance(calls, list):

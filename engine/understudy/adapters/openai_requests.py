@@ -73,7 +73,7 @@ def chat_body(
     Raises:
         Unusable: (BAD_REQUEST) A message has a role that this format does not know.
     """
-    turns = [_message(each) for each in asked.messages]
+    turns = [message_body(each) for each in asked.messages]
     if dialect.prefix_flag and continues(asked):
         turns[-1]["prefix"] = True
     body: dict[str, Any] = {
@@ -92,7 +92,7 @@ def chat_body(
     if asked.seed is not None:
         body[dialect.seed_field] = asked.seed
     if asked.tools:
-        body["tools"] = [_tool(tool, dialect) for tool in asked.tools]
+        body["tools"] = [tool_body(tool, strict=dialect.strict) for tool in asked.tools]
         if asked.tool_choice is not None:
             body["tool_choice"] = _tool_choice(asked.tool_choice)
     if asked.json_schema is not None:
@@ -149,7 +149,12 @@ def _with_user(body: dict[str, Any], request: Request, dialect: Dialect) -> dict
     return body
 
 
-def _message(message: Message) -> dict[str, Any]:
+def message_body(message: Message) -> dict[str, Any]:
+    """One turn of a conversation.
+
+    Raises:
+        Unusable: (BAD_REQUEST) It has a role that this format does not know.
+    """
     if message.role not in ROLES:
         known = ", ".join(sorted(ROLES))
         raise Unusable(f"a message has a role other than {known}", ErrorClass.BAD_REQUEST)
@@ -180,11 +185,12 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": function}
 
 
-def _tool(tool: Tool, dialect: Dialect) -> dict[str, Any]:
+def tool_body(tool: Tool, *, strict: bool = False) -> dict[str, Any]:
+    """One tool, under strict rules where they are asked for and its schema allows them."""
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.parameters}
     if tool.description:
         function["description"] = tool.description
-    if dialect.strict and fits_strict(tool.parameters):
+    if strict and fits_strict(tool.parameters):
         function["strict"] = True
     return {"type": "function", "function": function}
 

@@ -12,7 +12,7 @@ import msgspec
 
 from understudy.adapters.body import Unusable, is_object, need_object
 from understudy.adapters.classify import Rules
-from understudy.adapters.openai_replies import FINISH, FINISH_FAILURES, chat_usage, text_part
+from understudy.adapters.openai_replies import FINISH, FINISH_FAILURES, chat_usage, content_text
 from understudy.adapters.openai_rules import OPENAI_RULES
 from understudy.adapters.sse import SseEvent
 from understudy.adapters.streaming import CALLS_MAX, Draft
@@ -73,7 +73,7 @@ def _choice(choice: dict[str, Any], draft: Draft, deltas: list[Delta]) -> None:
     word = choice.get("finish_reason")
     if word is not None and not isinstance(word, str):
         raise Unusable("finish_reason is no text")
-    text, calls = _text(delta.get("content")), _calls(delta.get("tool_calls"))
+    text, calls = content_text(delta.get("content")), _calls(delta.get("tool_calls"))
     # From here on nothing can be wrong with the event, so it may change the draft.
     if refusal := delta.get("refusal"):
         words = refusal if isinstance(refusal, str) else ""
@@ -93,16 +93,6 @@ def _finish(word: str, draft: Draft) -> None:
         draft.failure = Unusable("it gave up within the answer", failed)
     else:
         draft.finish = FINISH.get(word, "stop")
-
-
-def _text(content: object) -> str:
-    """The text of a piece: a string, or the text parts of a list (thinking is left out)."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        raise Unusable("content is neither text nor a list")
-    parts = [need_object(part, "a content part") for part in content]
-    return "".join(text_part(part) for part in parts if part.get("type") == "text")
 
 
 def _calls(calls: object) -> list[ToolCallDelta]:

@@ -9,10 +9,14 @@ from msgspec import Struct
 
 from understudy.adapters.anthropic import AnthropicAdapter
 from understudy.adapters.base import Adapter
+from understudy.adapters.bedrock import BedrockAdapter
+from understudy.adapters.cloudflare import CloudflareAdapter
+from understudy.adapters.cohere import CohereAdapter
 from understudy.adapters.family import Family
 from understudy.adapters.function import FunctionAdapter
 from understudy.adapters.gemini import GeminiAdapter
 from understudy.adapters.local import LocalAdapter
+from understudy.adapters.ollama import OllamaAdapter
 from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.openai_requests import Dialect
 from understudy.adapters.openai_rules import COMPATIBLE_LIMITS
@@ -70,7 +74,14 @@ def _of(family: type[Family]) -> Kind:
     return Kind(family.name, lambda options: family(), family.operations)  # noqa: ARG005
 
 
-FAMILIES: Final[tuple[type[Family], ...]] = (GeminiAdapter,)
+FAMILIES: Final[tuple[type[Family], ...]] = (
+    GeminiAdapter,
+    CohereAdapter,
+    OllamaAdapter,
+    CloudflareAdapter,
+    BedrockAdapter,
+)
+"""Adapters of one wire format each, under the names that `config.kinds` refers to."""
 
 BUILT_IN: Final = (
     Kind("openai", _openai, OpenAIAdapter.operations),

@@ -110,6 +110,24 @@ def _whole(index: int, draft: CallDraft, *, cut: bool) -> ToolCall:
     return ToolCall(draft.id or f"call_{index}", draft.name, arguments or "{}")
 
 
+class Parser(Protocol):
+    """Bytes in, events out, however the bytes are cut into chunks.
+
+    Attributes:
+        oversized: Events that were left out.
+    """
+
+    oversized: int
+
+    def feed(self, chunk: bytes) -> list[SseEvent]:
+        """Take the next bytes; returns the events that they complete."""
+        ...
+
+    def close(self) -> list[SseEvent]:
+        """The body has ended; returns what was still open."""
+        ...
+
+
 class Dialect(Protocol):
     """What events mean in one wire format. It may remember; each answer has one of its own."""
 
@@ -159,6 +177,7 @@ class StreamReader:
         *,
         request_id: str | None = None,
         event_bytes_max: int = EVENT_BYTES_MAX,
+        parser: Parser | None = None,
     ) -> None:
         self.draft = Draft()
         self._dialect = dialect
@@ -166,7 +185,7 @@ class StreamReader:
         self._headers = headers
         self._wall_s = wall_s
         self._id = request_id
-        self._parser = SseParser(event_bytes_max)
+        self._parser: Parser = SseParser(event_bytes_max) if parser is None else parser
         self._skipped = 0
 
     @property

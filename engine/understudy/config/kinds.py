@@ -33,6 +33,7 @@ _DEEPSEEK: Final[_Dialect] = (("prefix_flag", True), ("prefix_path", "/beta"))
 """Only its beta side continues a turn. Source: its guide "Chat Prefix Completion (Beta)"."""
 _CLOUDFLARE: Final[_Dialect] = (("check_path", "/models/search?per_page=1"),)
 """It lists its models beside its OpenAI-compatible side."""
+_WORKERS_AI: Final = "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai"
 _AZURE: Final[_Dialect] = (("key_header", "api-key"), ("key_prefix", ""))
 _DEPLOYMENTS: Final[_Dialect] = (
     *_AZURE,
@@ -124,12 +125,19 @@ VENDORS: Final = (
     ),
     _vendor("mistral", "https://api.mistral.ai/v1", "mistral-small-latest", dialect=_MISTRAL),
     _vendor("deepseek", "https://api.deepseek.com", "deepseek-v4-flash", dialect=_DEEPSEEK),
+    _vendor(
+        "cohere",
+        "https://api.cohere.com",
+        "command-r7b-12-2024",
+        adapter="cohere",
+        key="CO_API_KEY",
+    ),
     _vendor("xai", "https://api.x.ai/v1", "grok-4.3"),
     _vendor("together", "https://api.together.ai/v1", "openai/gpt-oss-120b", prices="together_ai"),
     _vendor("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-oss-20b"),
     _vendor(
         "cloudflare",
-        "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
+        _WORKERS_AI + "/v1",
         "@cf/openai/gpt-oss-120b",
         key="CLOUDFLARE_API_TOKEN",
         dialect=_CLOUDFLARE,
@@ -140,20 +148,42 @@ VENDORS: Final = (
 )
 """Providers with a key, in the order in which discovery lists them."""
 
-ACCOUNTS: Final = tuple(
+ACCOUNTS: Final = (
+    *(
+        Kind(
+            name=name,
+            adapter=COMPATIBLE_WIRE,
+            base_url=base_url,
+            key_variable="AZURE_OPENAI_API_KEY",
+            dialect=dialect,
+        )
+        for name, base_url, dialect in (
+            ("azure", "{AZURE_OPENAI_ENDPOINT}/openai/v1", _AZURE),
+            ("azure-deployments", "{AZURE_OPENAI_ENDPOINT}/openai", _DEPLOYMENTS),
+        )
+    ),
     Kind(
-        name=name,
-        adapter=COMPATIBLE_WIRE,
-        base_url=base_url,
-        key_variable="AZURE_OPENAI_API_KEY",
-        dialect=dialect,
-    )
-    for name, base_url, dialect in (
-        ("azure", "{AZURE_OPENAI_ENDPOINT}/openai/v1", _AZURE),
-        ("azure-deployments", "{AZURE_OPENAI_ENDPOINT}/openai", _DEPLOYMENTS),
-    )
+        name="bedrock",
+        adapter="bedrock",
+        base_url="https://bedrock-runtime.{AWS_REGION}.amazonaws.com",
+        key_variable="AWS_BEARER_TOKEN_BEDROCK",
+    ),
+    Kind(
+        name="cloudflare-native",
+        adapter="cloudflare",
+        base_url=_WORKERS_AI,
+        key_variable="CLOUDFLARE_API_TOKEN",
+        prices="cloudflare",
+    ),
+    Kind(
+        name="ollama-native",
+        adapter="ollama",
+        base_url="http://127.0.0.1:11434",
+        price=FREE,
+    ),
 )
-"""Providers whose models have names of the account's own, so that nothing can be discovered."""
+"""Further sides of a provider, and those whose models have names of the account's own: nothing
+that could be discovered."""
 
 SERVERS: Final = (
     _server("ollama", 11434),

@@ -86,7 +86,7 @@ def to(base_url: str, model: str, key: str, **extra: Any) -> Target:
 
 _GEMINI: Final = "https://generativelanguage.googleapis.com/v1beta"
 
-REQUESTS: Final = (
+REQUESTS: tuple[Asked, ...] = (
     Asked(
         beside(
             Request.chat(
@@ -119,7 +119,43 @@ REQUESTS: Final = (
     ),
 )
 
-REPLIES: Final[dict[str, tuple[Request, Reply]]] = {
+_COHERE: Final = "https://api.cohere.com"
+_BEDROCK: Final = "https://bedrock-runtime.us-east-1.amazonaws.com"
+_OBJECT: Final = Tool("get_weather", parameters={"type": "object"})
+REQUESTS += (
+    Asked(
+        Request.chat((BRIEFLY, ASKED), tools=(WEATHER,), tool_choice="required", **KNOBS),
+        to(_COHERE, "command-a-03-2025", "co-test", response_format={"type": "text"}, k=0),
+        "cohere.chat.request",
+    ),
+    Asked(
+        Request.embed("a", dimensions=256),
+        to(_COHERE, "embed-v4.0", "co-test", truncate="END"),
+        "cohere.embed.request",
+    ),
+    Asked(
+        Request.chat((BRIEFLY, shown("hi")), tools=(WEATHER,), json_schema=TEXT_SCHEMA, **KNOBS),
+        replace(
+            to("http://127.0.0.1:11434", "qwen3:0.6b", "k"),
+            options={"body": {"keep_alive": "5m", "think": False}, "num_ctx": 4096},
+        ),
+        "ollama.chat.request",
+    ),
+    Asked(
+        Request.chat(
+            (BRIEFLY, Message("user", "hi")),
+            tools=(_OBJECT,),
+            tool_choice="auto",
+            max_tokens=64,
+            temperature=0.2,
+            stop=("END",),
+        ),
+        to(_BEDROCK, "us.anthropic.claude-haiku-4-5-20251001-v1:0", "k"),
+        "bedrock.converse.request",
+    ),
+)
+
+REPLIES: dict[str, tuple[Request, Reply]] = {
     "gemini.generate.response": (CHAT, Reply(HELLO, Usage(12, 3), "rid_ex")),
     "gemini.generate.response-tools": (
         CHAT,
@@ -131,7 +167,35 @@ REPLIES: Final[dict[str, tuple[Request, Reply]]] = {
     ),
 }
 
-REFUSALS: Final[dict[str, tuple[Request, ErrorClass]]] = {
+_NATIVE: Final = Usage(12, 5)
+REPLIES |= {
+    "cohere.chat.response": (CHAT, Reply(HELLO, Usage(71, 4), "co_ex")),
+    "cohere.chat.response-tools": (
+        CHAT,
+        Reply(ChatOutput("", "tool_calls", called("get_weather_ex")), Usage(71, 4), "co_ex"),
+    ),
+    "cohere.embed.response": (
+        Request.embed("a"),
+        Reply(EmbeddingOutput(((0.1, -0.2),)), Usage(1), "co_ex"),
+    ),
+    "ollama.chat.response": (CHAT, Reply(HELLO, Usage(11, 3))),
+    "ollama.chat.response-tools": (
+        CHAT,
+        Reply(ChatOutput("", "tool_calls", called("call_ex")), Usage(11, 3)),
+    ),
+    "ollama.embed.response": (
+        Request.embed("a"),
+        Reply(EmbeddingOutput(((0.1, -0.2),)), Usage(1)),
+    ),
+    "bedrock.converse.response": (CHAT, Reply(HELLO, Usage(12, 3))),
+    "cloudflare.native-chat.response": (CHAT, Reply(HELLO, _NATIVE)),
+    "cloudflare.native-image.response": (
+        Request.image("a cube"),
+        Reply(ImageOutput((Image(b64=PIXEL),)), Usage(images=1)),
+    ),
+}
+
+REFUSALS: dict[str, tuple[Request, ErrorClass]] = {
     "gemini.generate.response-blocked": (CHAT, ErrorClass.CONTENT_POLICY),
     "gemini.generate.response-safety": (CHAT, ErrorClass.CONTENT_POLICY),
 }
@@ -155,10 +219,23 @@ DRAWN: Final[dict[str, Any]] = {
 """Pictures of one pixel, where there is no file with an example."""
 PICTURE: Final = ImageOutput((Image(b64=PIXEL),))
 
-STREAMS: Final[dict[str, tuple[str, Reply | ErrorClass]]] = {
+STREAMS: dict[str, tuple[str, Reply | ErrorClass]] = {
     "gemini.generate.stream.sse": ("Hello there", Reply(HELLO, Usage(12, 3))),
 }
 """What each stream delivers, and how it ends."""
+
+
+STREAMS |= {
+    "cohere.chat.stream.sse": ("Hello there", Reply(HELLO, Usage(71, 4))),
+    "cohere.chat.stream-tools.sse": (
+        "",
+        Reply(ChatOutput("", "tool_calls", called("get_weather_ex")), Usage(71, 4)),
+    ),
+    "cohere.chat.stream-error.sse": ("", ErrorClass.SERVER),
+    "ollama.chat.stream.ndjson": ("Hello there", Reply(HELLO, Usage(11, 3))),
+    "ollama.chat.stream-error.ndjson": ("Hel", ErrorClass.MALFORMED),
+    "cloudflare.native-chat.stream.sse": ("Hello there", Reply(HELLO, _NATIVE)),
+}
 
 
 def family_of(name: str) -> Any:

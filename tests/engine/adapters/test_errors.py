@@ -104,6 +104,15 @@ EXPECTED: dict[str, tuple[ErrorClass, float | None, str | None]] = {
     "gemini.error.rate-limit": (E.RATE_LIMIT, 14.0, "429"),
     "gemini.error.server": (E.SERVER, None, "500"),
     "gemini.error.timeout": (E.TIMEOUT, None, "504"),
+    "cohere.error.auth": (E.AUTH, None, None),
+    "cohere.error.context-length": (E.CONTEXT_LENGTH, None, None),
+    "cohere.error.model-not-found": (E.MODEL_NOT_FOUND, None, None),
+    "cohere.error.quota": (E.QUOTA, None, None),
+    "cohere.error.rate-limit": (E.RATE_LIMIT, None, None),
+    "cohere.error.unprocessable": (E.BAD_REQUEST, None, None),
+    "bedrock.error.model-not-found": (E.MODEL_NOT_FOUND, None, "validationexception"),
+    "bedrock.error.throttle": (E.RATE_LIMIT, None, "throttlingexception"),
+    "ollama.error.model-not-found": (E.MODEL_NOT_FOUND, None, None),
     "ollama.openai-error.model-not-found": (E.MODEL_NOT_FOUND, None, "not_found_error"),
 }
 

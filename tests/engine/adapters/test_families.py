@@ -82,12 +82,17 @@ def test_a_picture_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_is_read_as_documented(name: str) -> None:
-    assert read(name, stream_of(name)) == STREAMS[name]
+    body = stream_of(name)
+    assert read(name, body, list(range(len(body)))) == STREAMS[name]
 
 
 @given(name=st.sampled_from(sorted(STREAMS)), cuts=st.lists(st.integers(0, 3000), max_size=9))
 def test_where_a_stream_is_cut_into_chunks_never_matters(name: str, cuts: list[int]) -> None:
-    assert read(name, stream_of(name), cuts) == STREAMS[name]
+    text, end = read(name, stream_of(name), cuts)
+    whole, expected = STREAMS[name]
+    assert end == expected
+    # What came in one piece with an error may be left out.
+    assert text == whole or (isinstance(end, ErrorClass) and whole.startswith(text))
 
 
 @given(name=st.sampled_from(sorted(STREAMS)), cut=st.integers(0, 3000))
@@ -138,7 +143,8 @@ def test_a_stream_is_asked_for_without_compression_and_with_the_same_words(name:
 @pytest.mark.parametrize("name", ALL)
 def test_a_check_costs_nothing_and_fails_by_the_same_rules(name: str) -> None:
     adapter: Family = family_of(name)
-    assert adapter.check(target()).method == "GET"
+    probe = adapter.check(target())
+    assert probe.method == "GET" or probe.url.endswith("/count-tokens")
     assert adapter.check_failure(target(), answer({"models": []}), WALL_S) is None
     failed = adapter.check_failure(target(), answer({}, 401), WALL_S)
     assert failed is not None

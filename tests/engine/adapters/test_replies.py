@@ -306,7 +306,7 @@ def test_an_answer_cut_at_its_limit_may_be_empty_or_hold_half_a_call() -> None:
 def test_calls_in_the_manner_of_local_servers_are_read() -> None:
     odd = {"function": {"name": "f", "arguments": {"a": 1}}}
     bare = {"id": None, "function": {"name": "g", "arguments": ""}}
-    reply = read("ollama.", chat({"content": "", "tool_calls": [odd, bare]}, finish_reason="stop"))
+    reply = read("vllm.", chat({"content": "", "tool_calls": [odd, bare]}, finish_reason="stop"))
     calls = (ToolCall("call_0", "f", '{"a":1}'), ToolCall("call_1", "g", "{}"))
     assert reply.output == ChatOutput("", "tool_calls", calls)
 

@@ -19,6 +19,7 @@ from tests.engine.adapters.wire import (
     target,
 )
 from understudy.adapters.base import Reply
+from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.streaming import StreamReader
 from understudy.transport.http import HttpResponse
 from understudy_actors.domain.delta import Delta, TextDelta, ToolCallDelta, UsageDelta
@@ -29,7 +30,11 @@ from understudy_actors.domain.result import ChatOutput, Usage
 from understudy_sim.mock import anthropic as anthropic_wire, openai as openai_wire
 from understudy_sim.mock.wire import Answer, Origin, Tokens, Wire
 
-WHOLE = sorted(path.stem for path in EXAMPLES.glob("*.stream*.sse") if "chat" in path.stem)
+WHOLE = sorted(
+    path.stem
+    for path in EXAMPLES.glob("*.chat.stream*.sse")
+    if isinstance(adapter_for(path.stem), OpenAIAdapter)
+)
 WHOLE += ["anthropic.messages.stream", "anthropic.messages.stream-tools"]
 GOOD = [name for name in WHOLE if "error" not in name]
 HELLO = [name for name in GOOD if "tools" not in name]

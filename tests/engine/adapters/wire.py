@@ -9,8 +9,12 @@ import msgspec
 
 from understudy.adapters.anthropic import AnthropicAdapter
 from understudy.adapters.base import Target
+from understudy.adapters.bedrock import BedrockAdapter
+from understudy.adapters.cloudflare import CloudflareAdapter
+from understudy.adapters.cohere import CohereAdapter
 from understudy.adapters.family import StreamingFamily
 from understudy.adapters.gemini import GeminiAdapter
+from understudy.adapters.ollama import OllamaAdapter
 from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.openai_requests import Dialect
 from understudy.secret import Secret
@@ -30,6 +34,10 @@ FAMILIES: Final[dict[str, WireAdapterUnderTest]] = {
     "openai": OPENAI,
     "anthropic": ANTHROPIC,
     "gemini": GeminiAdapter(),
+    "cohere": CohereAdapter(),
+    "ollama": OllamaAdapter(),
+    "cloudflare": CloudflareAdapter(),
+    "bedrock": BedrockAdapter(),
 }
 """Whose files of examples begin with these words; all others are for the compatible wire."""
 CHAT: Final = Request.chat("hi")
@@ -53,6 +61,8 @@ def error_response(name: str) -> HttpResponse:
 
 def adapter_for(name: str) -> WireAdapterUnderTest:
     """The adapter that reads an example, by its file's name."""
+    if ".openai-" in name:
+        return COMPATIBLE
     return FAMILIES.get(name.partition(".")[0], COMPATIBLE)
 
 
