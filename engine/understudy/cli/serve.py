@@ -13,7 +13,7 @@ import typer
 
 from understudy.cli.opening import environment
 from understudy.cli.output import console
-from understudy.config import Config, find
+from understudy.config import Config, find, parse
 from understudy.config.gateway import GatewayConfig
 from understudy.ports import SystemClock
 from understudy_actors.domain.errors import ConfigError, UnderstudyError
@@ -90,8 +90,10 @@ def _run(
             failed.append(error)
             raise
 
+    log = parse({}, environ=environment()).log if config is None else config.log
     app = create_app(
         opening,
+        log=log,
         limits=Limits(body_max=own.body_max, concurrent_max=own.concurrent_max),
         guard=guard,
         on_ready=lambda engine: _announce(engine, url, guard),

@@ -243,13 +243,21 @@ class LogConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         level: The least important lines to write; off for none.
-        format: console for people, json for machines.
+        format: console for people, text for the same without colours, json for machines.
+        access: Whether the gateway writes a line for each request; left out, with level info or
+            debug.
     """
 
     title: ClassVar[str] = "log"
 
     level: Literal["debug", "info", "warning", "error", "off"] = "info"
-    format: Literal["console", "json"] = "console"
+    format: Literal["console", "text", "json"] = "console"
+    access: bool | None = None
+
+    @property
+    def tells_access(self) -> bool:
+        """Does the gateway write a line for each request?"""
+        return self.level in ("info", "debug") if self.access is None else self.access
 
 
 class HedgeConfig(Switchable, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
@@ -9,7 +10,10 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from understudy.config.sections import LogConfig
+from understudy.gateway.access import AccessLog
 from understudy.gateway.admin import Admin
 from understudy.gateway.asked import Wire
 from understudy.gateway.desk import Desk
@@ -25,6 +29,7 @@ from understudy.gateway.wires.openai_embeddings import OpenAIEmbeddings
 from understudy.gateway.wires.openai_images import OpenAIImages
 from understudy.gateway.wires.responses import Responses
 from understudy.ports import Ports
+from understudy.telemetry.log import writer
 from understudy_actors.domain.errors import UnderstudyError
 
 WIRES: Final[Sequence[tuple[str, Wire]]] = (
@@ -45,7 +50,8 @@ def create_app(
     guard: Guard | None = None,
     ports: Ports | None = None,
     on_ready: Callable[[Any], None] = lambda _engine: None,
-) -> Starlette:
+    log: LogConfig | None = None,
+) -> ASGIApp:
     """The gateway as an ASGI application, which opens its engine as it starts.
 
     Args:
@@ -55,10 +61,18 @@ def create_app(
         guard: Who may come in; left out, everybody, and nobody as an operator.
         ports: Its clock, and the ids of requests that bring none.
         on_ready: Called with the engine once it serves.
+        log: What it writes to standard error: faults of its own, and a line for each request if
+            that is asked for; left out, the former.
     """
     own = ports or Ports()
+    said = log or LogConfig(access=False)
+    write = writer(said, sys.stderr)
     desk = Desk(
-        limits or Limits(), guard or Guard(), wall=own.clock.wall, new_id=own.ids.request_id
+        limits or Limits(),
+        guard or Guard(),
+        wall=own.clock.wall,
+        new_id=own.ids.request_id,
+        write=None if said.level == "off" else write,
     )
     pages = Pages(desk)
 
@@ -73,12 +87,13 @@ def create_app(
                 desk.close()
 
     routes = [Route(path, _Endpoint(desk, wire), methods=["POST"]) for path, wire in WIRES]
-    return Starlette(
+    app = Starlette(
         routes=[*routes, *pages.routes(), *Admin(desk).routes(), *KeyPages(desk).routes()],
         lifespan=lifespan,
         exception_handlers={HTTPException: pages.no_such_page, Exception: pages.failed}
         | dict.fromkeys((Refused, UnderstudyError), pages.failed),
     )
+    return AccessLog(app, write, own.clock.now) if said.tells_access else app
 
 
 class _Endpoint:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import structlog
 from msgspec.structs import replace
 
+from understudy.gateway.access import SEEN, Seen, Write
 from understudy.gateway.asked import Asked, Wire
 from understudy.gateway.body import Gone, read_json
 from understudy.gateway.exchange import Exchange, Told, header_map
@@ -17,6 +17,7 @@ from understudy.gateway.headers import own_id
 from understudy.gateway.limits import Limits
 from understudy.gateway.overrides import conditioned, overrides
 from understudy.gateway.problem import Refused, problem_of
+from understudy.telemetry.containment import place_of
 from understudy.telemetry.metrics import Metrics
 from understudy_actors.domain.errors import UnderstudyError
 from understudy_actors.domain.result import ChatOutput, Result
@@ -35,6 +36,7 @@ class Desk:
         *,
         wall: Callable[[], float],
         new_id: Callable[[], str],
+        write: Write | None = None,
     ) -> None:
         self._limits = limits
         self.guard = guard
@@ -42,7 +44,7 @@ class Desk:
         self._new_id = new_id
         self._engine: Any = None
         self._metrics: Metrics | None = None
-        self._log = structlog.get_logger("understudy.gateway")
+        self._write = write
         self.running = 0
 
     def open(self, engine: Any) -> None:
@@ -88,26 +90,36 @@ class Desk:
         headers = header_map(scope)
         request_id = own_id(headers.get("x-request-id")) or self._new_id()
         exchange = Exchange(receive, send, request_id, self._limits)
+        seen: Seen | None = scope.get(SEEN)
+        if seen is not None:
+            seen.request_id = request_id
         self.running += 1
         try:
-            await self._serve(wire, headers, exchange, receive)
-        except Gone:
-            self._log.info("gateway.gone", request=request_id)
+            await self._serve(wire, headers, exchange, receive, seen)
+        except Gone as gone:
+            self._tell(request_id, gone, seen)
         except Told as told:
-            self._tell(request_id, told.__cause__ or told)
+            self._tell(request_id, told.__cause__ or told, seen)
         except Exception as error:
-            self._tell(request_id, error)
+            self._tell(request_id, error, seen)
             await exchange.problem(wire, problem_of(error))
         finally:
             self.running -= 1
 
     async def _serve(
-        self, wire: Wire, headers: dict[str, str], exchange: Exchange, receive: Any
+        self,
+        wire: Wire,
+        headers: dict[str, str],
+        exchange: Exchange,
+        receive: Any,
+        seen: Seen | None,
     ) -> None:
         if self.running > self._limits.concurrent_max:
             why = f"{self._limits.concurrent_max} requests are under way, the most allowed"
             raise Refused(why, status=503, code="overloaded", retry_after_s=1.0)
         engine, caller = self.engine, self.guard.caller(headers)
+        if seen is not None and caller is not None:
+            seen.key = caller.name
         read = read_form if wire.form else read_json
         asked = wire.read(await read(receive, headers, self._limits.body_max))
         own = overrides(asked.overrides, headers)
@@ -116,20 +128,29 @@ class Desk:
             request = caller.marked(request)
         asked = replace(asked, request=request)
         created = int(self._wall())
+        if seen is not None:
+            seen.asked, seen.stream = asked.model, asked.stream
         if own.mock_response is not None:
             result = _mocked(own.mock_response, asked, exchange.request_id)
             await exchange.result(wire, asked, result, created)
         elif asked.stream:
-            await exchange.streamed(engine, wire, asked, created)
+            result = await exchange.streamed(engine, wire, asked, created)
         else:
-            await exchange.whole(engine, wire, asked, created)
+            result = await exchange.whole(engine, wire, asked, created)
+        if seen is not None:
+            seen.result = result
 
-    def _tell(self, request_id: str, error: BaseException) -> None:
-        """A line in the log; of faults of our own with their traceback."""
-        if isinstance(error, UnderstudyError | Refused):
-            self._log.info("gateway.refused", request=request_id, error=type(error).__name__)
-        else:
-            self._log.error("gateway.broke", request=request_id, exc_info=error)
+    def _tell(self, request_id: str, error: BaseException, seen: Seen | None) -> None:
+        """Remember how it ended; a fault of our own is a line in the log, with its place.
+
+        Not with its text nor with a traceback, either of which may hold somebody's words.
+        """
+        if seen is not None:
+            seen.error = error
+        if self._write is None or isinstance(error, UnderstudyError | Refused | Gone):
+            return
+        fields = {"request_id": request_id, "error": type(error).__name__, "at": place_of(error)}
+        self._write("error", {"event": "gateway.broke", **fields})
 
 
 def _closing() -> Refused:

@@ -87,7 +87,7 @@ def log_to(trace: Trace, config: LogConfig, file: TextIO) -> Callable[[], None]:
     if config.level == "off":
         return lambda: None
     least = LEVELS[config.level]
-    write = _writer(config, file)
+    write = writer(config, file)
 
     def listener(seq: int, event: Event) -> None:  # noqa: ARG001
         level = level_of(event)
@@ -97,15 +97,17 @@ def log_to(trace: Trace, config: LogConfig, file: TextIO) -> Callable[[], None]:
     return trace.listen(listener, fine=least <= LEVELS["debug"])
 
 
-def _writer(config: LogConfig, file: TextIO) -> Callable[[str, dict[str, Any]], None]:
-    """A function that writes one line through structlog, configured for this engine alone."""
+def writer(config: LogConfig, file: TextIO) -> Callable[[str, dict[str, Any]], None]:
+    """A function that writes one line through structlog, configured for its caller alone."""
     import structlog
 
     renderer: Any
     if config.format == "json":
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=file.isatty(), sort_keys=False)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=config.format == "console" and file.isatty(), sort_keys=False
+        )
     logger = structlog.wrap_logger(
         structlog.WriteLogger(file),
         processors=[

@@ -17,6 +17,7 @@ import uvicorn
 
 from understudy import ChatOutput, EmbeddingOutput, Image, ImageOutput, Request, ToolCall
 from understudy.bridges import AsyncioEngine
+from understudy.config import LogConfig
 from understudy.gateway import Limits, create_app
 from understudy.gateway.guard import Guard
 from understudy.gateway.server import listen, settings
@@ -81,6 +82,7 @@ async def serving(
     behaviours: tuple[Behaviour, ...] = (),
     limits: Limits | None = None,
     guard: Guard | None = None,
+    log: LogConfig | None = None,
     **functions: Any,
 ) -> AsyncIterator[Service]:
     """Serve; mocks are providers `m0`, `m1`, ... in order of priority."""
@@ -93,7 +95,7 @@ async def serving(
         def opening() -> Any:
             return AsyncioEngine.open(made, functions=functions, environ={}, drain_s=5.0)
 
-        app = create_app(opening, limits=limits, guard=guard, on_ready=opened.append)
+        app = create_app(opening, limits=limits, guard=guard, log=log, on_ready=opened.append)
         listener = listen("127.0.0.1", 0)
         server = _Quiet(settings(app, drain_s=5))
         task = asyncio.create_task(server.serve(sockets=[listener]))
