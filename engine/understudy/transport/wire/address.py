@@ -41,7 +41,7 @@ def split_url(url: str) -> tuple[Origin, str]:
         TransportFailed: It is no URL of a server.
     """
     why = "the address is no valid URL"
-    if all(" " < character != "\x7f" for character in url):
+    if all(" " <= character != "\x7f" for character in url):
         try:
             parts = urlsplit(url)
             host, port = _ascii(parts.hostname or ""), parts.port
@@ -61,6 +61,8 @@ def split_url(url: str) -> tuple[Origin, str]:
 
 def _ascii(host: str) -> str:
     """A host name in the letters that DNS knows."""
+    if " " in host:
+        raise ValueError("a host has no blanks")
     if host.isascii():
         return host
     from idna import encode  # for the few who need it
