@@ -15,6 +15,7 @@ from understudy.cli.config import config
 from understudy.cli.costs import costs
 from understudy.cli.failure import exit_code, tell
 from understudy.cli.imports import imports
+from understudy.cli.keys import keys
 from understudy.cli.providers import providers
 from understudy.cli.route import route
 from understudy.cli.serve import serve
@@ -74,6 +75,7 @@ def build() -> typer.Typer:
     app.command()(usage)
     app.add_typer(top)
     app.command()(budgets)
+    app.add_typer(keys)
     app.add_typer(providers)
     app.add_typer(config)
     app.add_typer(imports)

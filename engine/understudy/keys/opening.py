@@ -17,14 +17,9 @@ from understudy_actors.domain.errors import ConfigError
 from understudy_actors.runtime.supervisor import Supervisor
 
 
-def ring_of(config: Config, keeping: Keeping | None, wall: float) -> Ring:
-    """All keys, as of `wall` (Unix seconds).
-
-    Raises:
-        StoreFailed: What an earlier process kept cannot be read.
-        ConfigError: A name is both a key's of the configuration and one's of the store.
-    """
-    configured = (
+def configured(config: Config) -> list[KeyRecord]:
+    """The keys of a configuration."""
+    return [
         KeyRecord(
             name=name,
             hashes=() if each.key_hash is None else (read_hash(each.key_hash),),
@@ -34,17 +29,24 @@ def ring_of(config: Config, keeping: Keeping | None, wall: float) -> Ring:
             configured=True,
         )
         for name, each in config.gateway.keys.items()
-    )
-    ring = Ring(configured)
-    for record in [] if keeping is None else keeping.every(STATE, KeyRecord):
-        if record.name not in ring.records:
-            ring.add(record)
-        elif not record.over(wall):
+    ]
+
+
+def ring_of(config: Config, keeping: Keeping | None, wall: float) -> Ring:
+    """All keys, as of `wall` (Unix seconds).
+
+    Raises:
+        StoreFailed: What an earlier process kept cannot be read.
+        ConfigError: A name is both a key's of the configuration and one's of the store.
+    """
+    kept = [] if keeping is None else keeping.every(STATE, KeyRecord)
+    for record in kept:
+        if record.name in config.gateway.keys and not record.over(wall):
             raise ConfigError(
                 f"`gateway.keys.{record.name}` is also a key that the store keeps: rename it, or "
-                f"`understudy keys revoke {record.name}`"
+                f"take it out and `understudy keys revoke {record.name}`"
             )
-    return ring
+    return Ring([*kept, *configured(config)])
 
 
 def keys_of(

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from understudy.store.address import shown
-from understudy.store.lock import FileLock
+from understudy.store.lock import FileLock, StoreInUse
 from understudy.store.migrations import migrate
 from understudy.store.schema import HEAD, JOURNAL, STATE
 from understudy.store.sums import add_up, forget, read
@@ -173,7 +173,7 @@ class Database:
             connection.commit()
             if not owns:
                 self._drop()
-                raise StoreFailed(
+                raise StoreInUse(
                     f"the store {self.name} is in use by another process: stop that one, or give "
                     "this engine a database of its own"
                 )

@@ -13,6 +13,10 @@ from pathlib import Path
 from understudy_actors.domain.errors import StoreFailed
 
 
+class StoreInUse(StoreFailed):
+    """Another process has the store."""
+
+
 class FileLock:
     """The lock of one store's file."""
 
@@ -38,7 +42,7 @@ class FileLock:
         except OSError:
             owner = os.read(file, 32).decode("ascii", "replace").strip()
             os.close(file)
-            raise StoreFailed(
+            raise StoreInUse(
                 f"the store {self._path.with_suffix('')} is in use by process "
                 f"{owner or 'unknown'}: stop that one, or give this one a `store.path` of its own"
             ) from None

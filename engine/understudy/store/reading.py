@@ -21,6 +21,11 @@ BUSY_S: Final = 5.0
 """How long a look waits for a lock, and for a server."""
 
 
+def exists(url: URL) -> bool:
+    """Has anybody made it? A server's has whoever runs the server."""
+    return not url.drivername.startswith("sqlite") or Path(url.database or "").is_file()
+
+
 def look_into(url: URL) -> Saved:
     """Everything that a store holds, as of one moment.
 
@@ -28,7 +33,7 @@ def look_into(url: URL) -> Saved:
         StoreFailed: There is none yet, or it cannot be read.
     """
     sqlite = url.drivername.startswith("sqlite")
-    if sqlite and not Path(url.database or "").is_file():
+    if not exists(url):
         raise StoreFailed(
             f"there is no store {shown(url)} yet: the first engine that is opened with this "
             "configuration makes it"
