@@ -11,7 +11,7 @@ import attrs
 from msgspec.structs import replace
 
 from understudy.accounts.accounts import book_of
-from understudy.adapters.base import Adapter, StreamingAdapter, Target, WireAdapter
+from understudy.adapters.base import Adapter, JobAdapter, StreamingAdapter, Target, WireAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.registry import BUILT_IN as WIRES, Registry
 from understudy.cache.cache import Cache
@@ -42,6 +42,7 @@ from understudy.prices import lookup
 from understudy.routing.calls import counting_of, in_process, over_wire
 from understudy.routing.durable import durable_of
 from understudy.routing.explain import KEPT_MAX, Records
+from understudy.routing.jobs import by_job
 from understudy.routing.wiring import Call, Flights, Wiring
 from understudy.spending import purse_of
 from understudy.store.keeping import Keeping, keep
@@ -355,6 +356,9 @@ def _ways(
         return call, whole(call)
     target = targets.get(candidate.name) or _unused(candidate)
     limit_s = config.providers[candidate.spec.provider].connect_timeout_s
+    if isinstance(adapter, JobAdapter):
+        call = by_job(adapter, target, transport, ports.clock, limit_s)
+        return call, whole(call)
     call = over_wire(adapter, target, transport, ports.clock, limit_s)
     if not isinstance(adapter, StreamingAdapter):
         return call, whole(call)

@@ -163,6 +163,40 @@ class StreamingAdapter(Protocol):
         ...
 
 
+class Step(Struct, frozen=True):
+    """What comes next with a job that is not done.
+
+    Attributes:
+        request: To be sent next.
+        cancel: What ends the job, if nobody wants its result any more; None if nothing does.
+        at_once: There is nothing to wait for before it.
+    """
+
+    request: HttpRequest
+    cancel: HttpRequest | None = None
+    at_once: bool = False
+
+
+@runtime_checkable
+class JobAdapter(Protocol):
+    """A `WireAdapter` whose provider takes a job, and is then asked for it until it is done."""
+
+    def follow(
+        self,
+        request: Request,
+        target: Target,
+        asked: HttpRequest,
+        response: HttpResponse,
+        wall_s: float,
+    ) -> Reply | Step:
+        """What the answer to `asked` says: the result, or what to ask next.
+
+        Raises:
+            ProviderError: The response is an error, or the job failed.
+        """
+        ...
+
+
 @runtime_checkable
 class CallAdapter(Protocol):
     """A provider inside this process: the user's own function, or `local`."""

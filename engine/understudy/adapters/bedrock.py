@@ -87,6 +87,7 @@ class BedrockAdapter(StreamingFamily):
     operations: tuple[str, ...] = (operation.CHAT,)
     rules = RULES
     request_ids: tuple[str, ...] = ("x-amzn-requestid",)
+    forgiven = frozenset({ErrorClass.BAD_REQUEST})  # a model that cannot count has a good key
     parser: Callable[[], Parser] = FrameParser
 
     def compose(self, request: Request, target: Target, *, stream: bool) -> HttpRequest:
@@ -138,9 +139,8 @@ class BedrockAdapter(StreamingFamily):
     def check_failure(
         self, target: Target, response: HttpResponse, wall_s: float
     ) -> ProviderError | None:
-        """What is wrong; that a model cannot count is no fault of the key's."""
-        failed = super().check_failure(target, _with_name(response), wall_s)
-        return None if failed is not None and failed.kind is ErrorClass.BAD_REQUEST else failed
+        """What is wrong according to the answer to `check`; None if nothing is."""
+        return super().check_failure(target, _with_name(response), wall_s)
 
     def events(self) -> BedrockEvents:
         """Frames of one answer."""

@@ -7,7 +7,6 @@ mapping from a code or status to an error class.
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,7 +14,6 @@ from understudy.adapters.base import Reply, Target
 from understudy.adapters.body import Unusable, encode, is_object, need_object, need_text
 from understudy.adapters.classify import Rules
 from understudy.adapters.family import StreamingFamily, body_of, laid_over, no_such_operation
-from understudy.adapters.gemini_requests import dimensions_of
 from understudy.adapters.headers import json_headers, request_id, stream_headers
 from understudy.adapters.openai_replies import (
     chat_output,
@@ -26,12 +24,12 @@ from understudy.adapters.openai_replies import (
 )
 from understudy.adapters.openai_requests import Dialect, chat_body
 from understudy.adapters.openai_rules import OPENAI_RULES
+from understudy.adapters.pictures import only_drawn, only_one, picture_of, size_of
 from understudy.adapters.sse import SseEvent
 from understudy.adapters.streaming import Draft
 from understudy.transport.http import HttpRequest, HttpResponse
 from understudy_actors.domain import operation
 from understudy_actors.domain.delta import Delta
-from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import ChatInput, ImageInput, Request
 from understudy_actors.domain.result import ChatOutput, ImageOutput, Usage
 
@@ -69,7 +67,8 @@ class CloudflareAdapter(StreamingFamily):
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if isinstance(request.input, ImageInput):
             if kind.startswith("image/"):
-                return Reply(picture_of(response.body, kind), Usage(images=1), known)
+                drawn = picture_of(response.body, kind)
+                return Reply(ImageOutput((drawn,)), Usage(images=1), known)
             result = _result(body_of(document, response))
             drawn = image_of(need_text(result.get("image"), "a picture"), "image/png")
             return Reply(ImageOutput((drawn,)), Usage(images=1), known)
@@ -96,37 +95,12 @@ def _root(target: Target) -> str:
     return target.base_url.rstrip("/").removesuffix("/v1")
 
 
-def picture_of(body: bytes, media_type: str) -> ImageOutput:
-    """A picture that is the whole body.
-
-    Raises:
-        Unusable: It is none.
-    """
-    if not body or not complete(body):
-        raise Unusable("the picture is not whole")
-    return ImageOutput((image_of(b2a_base64(body, newline=False).decode(), media_type),))
-
-
-_TRAILERS: Final = ((b"\x89PNG\r\n", b"IEND\xaeB`\x82"), (b"\xff\xd8", b"\xff\xd9"))
-_RIFF: Final = b"RIFF"
-
-
-def complete(body: bytes) -> bool:
-    """Is a picture whole, as far as its format tells? PNG and JPEG end with a mark of their own,
-    and WebP begins with its length. Another format, and what is no picture, is none."""
-    for start, end in _TRAILERS:
-        if body.startswith(start):
-            return body.endswith(end)
-    return body.startswith(_RIFF) and len(body) == int.from_bytes(body[4:8], "little") + 8
-
-
 def _image_body(asked: ImageInput) -> dict[str, Any]:
-    if asked.n != 1:
-        why = "this wire format draws one picture a request"
-        raise Unusable(why, ErrorClass.BAD_REQUEST)
+    only_one(asked)
+    only_drawn(asked)
     body: dict[str, Any] = {"prompt": asked.prompt}
-    if asked.size is not None and asked.size != "auto":
-        body["width"], body["height"] = dimensions_of(asked.size)
+    if (size := size_of(asked)) is not None:
+        body["width"], body["height"] = size
     return body
 
 

@@ -31,6 +31,7 @@ class Family(ABC):
         rules: What its errors mean.
         limits: How it speaks of its limits a minute.
         request_ids: Headers that hold its own id of a request.
+        forgiven: Errors of a check that say nothing against address and key.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Family(ABC):
     rules: Rules
     limits: RateHeaders = UNSAID
     request_ids: tuple[str, ...] = ()
+    forgiven: frozenset[ErrorClass] = frozenset()
 
     @abstractmethod
     def compose(self, request: Request, target: Target, *, stream: bool) -> HttpRequest:
@@ -104,7 +106,8 @@ class Family(ABC):
         """What is wrong according to the answer to `check`; None if nothing is."""
         if 200 <= response.status < 300 and not self.is_error(decode(response.body)):
             return None
-        return response_failure(self.rules, target, response, wall_s)
+        failed = response_failure(self.rules, target, response, wall_s)
+        return None if failed.kind in self.forgiven else failed
 
     def _built(self, request: Request, target: Target, *, stream: bool) -> HttpRequest:
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from binascii import b2a_base64
 from typing import Any, Final
 
 from understudy.adapters.base import Target
-from understudy.adapters.body import Unusable, decode
+from understudy.adapters.body import decode
 from understudy.adapters.openai_requests import answer_limit
+from understudy.adapters.pictures import bad, base64_of, only_one, ratio_of
 from understudy.adapters.turns import (
     answered_id,
     arguments_of,
@@ -19,7 +18,6 @@ from understudy.adapters.turns import (
     plain_text,
     spoken,
 )
-from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import (
     ChatInput,
     EmbeddingInput,
@@ -88,47 +86,18 @@ def draw_body(asked: ImageInput) -> dict[str, Any]:
     Raises:
         Unusable: (BAD_REQUEST) More than one is asked for, its size is none, or a mask is given.
     """
-    if asked.n != 1:
-        why = "this wire format draws one picture a request"
-        raise Unusable(why, ErrorClass.BAD_REQUEST)
+    only_one(asked)
     config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
-    if asked.size is not None and asked.size != "auto":
-        config["imageConfig"] = {"aspectRatio": aspect_ratio(asked.size)}
+    if (ratio := ratio_of(asked)) is not None:
+        config["imageConfig"] = {"aspectRatio": ratio}
     if asked.mask is not None:
-        raise Unusable("this wire format has no masks", ErrorClass.BAD_REQUEST)
-    parts: list[dict[str, Any]] = [{"text": asked.prompt}]
-    for each in asked.images:
-        data = b2a_base64(each.data, newline=False).decode()
-        parts.append({"inlineData": {"mimeType": each.media_type, "data": data}})
-    turn = {"role": "user", "parts": parts}
+        raise bad("this wire format has no masks")
+    shown = [
+        {"inlineData": {"mimeType": each.media_type, "data": base64_of(each)}}
+        for each in asked.images
+    ]
+    turn = {"role": "user", "parts": [{"text": asked.prompt}, *shown]}
     return {"contents": [turn], "generationConfig": config}
-
-
-def aspect_ratio(size: str) -> str:
-    """`1024x768` as `4:3`.
-
-    Raises:
-        Unusable: (BAD_REQUEST) It is no size.
-    """
-    width, height = dimensions_of(size)
-    divisor = math.gcd(width, height)
-    return f"{width // divisor}:{height // divisor}"
-
-
-def dimensions_of(size: str) -> tuple[int, int]:
-    """Width and height in pixels of a size such as `1024x768`.
-
-    Raises:
-        Unusable: (BAD_REQUEST) It is no size.
-    """
-    width, _, height = size.partition("x")
-    if not (_pixels(width) and _pixels(height)):
-        raise Unusable("the size is not like 1024x1024", ErrorClass.BAD_REQUEST)
-    return int(width), int(height)
-
-
-def _pixels(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < len(text) <= 5 and int(text) > 0
 
 
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
@@ -169,7 +138,7 @@ def _result(message: Message, names: dict[str, str]) -> dict[str, Any]:
     """What a function answered: an object as it is, anything else under `result`."""
     call_id, text = answered_id(message), plain_text(message)
     if call_id not in names:
-        raise Unusable("a tool's message answers no call before it", ErrorClass.BAD_REQUEST)
+        raise bad("a tool's message answers no call before it")
     said = decode(text.encode("utf-8", "replace"))
     response = said if isinstance(said, dict) else {"result": text}
     return {"functionResponse": {"id": call_id, "name": names[call_id], "response": response}}

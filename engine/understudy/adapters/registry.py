@@ -10,8 +10,10 @@ from msgspec import Struct
 from understudy.adapters.anthropic import AnthropicAdapter
 from understudy.adapters.base import Adapter
 from understudy.adapters.bedrock import BedrockAdapter
+from understudy.adapters.bfl import BflAdapter
 from understudy.adapters.cloudflare import CloudflareAdapter
 from understudy.adapters.cohere import CohereAdapter
+from understudy.adapters.fal import FalAdapter
 from understudy.adapters.family import Family
 from understudy.adapters.function import FunctionAdapter
 from understudy.adapters.gemini import GeminiAdapter
@@ -20,6 +22,9 @@ from understudy.adapters.ollama import OllamaAdapter
 from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.openai_requests import Dialect
 from understudy.adapters.openai_rules import COMPATIBLE_LIMITS
+from understudy.adapters.raw_pictures import HuggingFaceAdapter, PollinationsAdapter
+from understudy.adapters.replicate import ReplicateAdapter
+from understudy.adapters.stability import StabilityAdapter
 from understudy_actors.domain.errors import ConfigError
 
 
@@ -80,6 +85,12 @@ FAMILIES: Final[tuple[type[Family], ...]] = (
     OllamaAdapter,
     CloudflareAdapter,
     BedrockAdapter,
+    StabilityAdapter,
+    ReplicateAdapter,
+    FalAdapter,
+    BflAdapter,
+    PollinationsAdapter,
+    HuggingFaceAdapter,
 )
 """Adapters of one wire format each, under the names that `config.kinds` refers to."""
 

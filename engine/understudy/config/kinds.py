@@ -55,6 +55,7 @@ class Kind(Struct, frozen=True, kw_only=True):
         key_variable: The environment variable that usually holds its key.
         models: Models of a provider that lists none; for vendors the cheap one used by discovery.
         operations: What its models can do; empty goes by the model's name.
+        otherwise: What a model can do whose name does not tell.
         capabilities: What every model of it can do.
         dialect: How it differs from the wire of its adapter: options of its targets, by name.
         price: For every model, if it is the same for all (a machine of one's own is free).
@@ -71,6 +72,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     key_variable: str | None = None
     models: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = (operation.CHAT,)
     capabilities: tuple[str, ...] = ()
     dialect: _Dialect = ()
     price: Price | None = None
@@ -90,6 +92,7 @@ def _vendor(
     prices: str | None = None,
     dialect: _Dialect = (),
     key: str | None = None,
+    otherwise: tuple[str, ...] = (operation.CHAT,),
 ) -> Kind:
     return Kind(
         name=name,
@@ -99,8 +102,14 @@ def _vendor(
         models=(model,),
         prices=prices,
         dialect=dialect,
+        otherwise=otherwise,
         capabilities=("prefill",) if ("prefix_flag", True) in dialect else (),
     )
+
+
+def _artist(name: str, base_url: str, model: str, *, key: str | None = None) -> Kind:
+    """A vendor of pictures, with an adapter of its own."""
+    return _vendor(name, base_url, model, adapter=name, key=key, otherwise=(operation.IMAGE,))
 
 
 def _server(name: str, port: int) -> Kind:
@@ -145,6 +154,16 @@ VENDORS: Final = (
     _vendor(
         "huggingface", "https://router.huggingface.co/v1", "openai/gpt-oss-120b", key="HF_TOKEN"
     ),
+    _artist("stability", "https://api.stability.ai", "core"),
+    _artist(
+        "replicate",
+        "https://api.replicate.com/v1",
+        "black-forest-labs/flux-schnell",
+        key="REPLICATE_API_TOKEN",
+    ),
+    _artist("fal", "https://queue.fal.run", "fal-ai/flux/schnell", key="FAL_KEY"),
+    _artist("bfl", "https://api.bfl.ai", "flux-dev"),
+    _artist("pollinations", "https://gen.pollinations.ai", "flux"),
 )
 """Providers with a key, in the order in which discovery lists them."""
 
@@ -174,6 +193,20 @@ ACCOUNTS: Final = (
         base_url=_WORKERS_AI,
         key_variable="CLOUDFLARE_API_TOKEN",
         prices="cloudflare",
+    ),
+    Kind(
+        name="huggingface-images",
+        adapter="huggingface",
+        base_url="https://router.huggingface.co/hf-inference",
+        key_variable="HF_TOKEN",
+        otherwise=(operation.IMAGE,),
+    ),
+    Kind(
+        name="pollinations-keyless",
+        adapter="pollinations",
+        base_url="https://image.pollinations.ai",
+        dialect=(("path", "prompt"),),
+        otherwise=(operation.IMAGE,),
     ),
     Kind(
         name="ollama-native",
@@ -217,8 +250,16 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 )
 """Every kind that comes with the library, by name."""
 
+_EDIT: Final = (operation.IMAGE_EDIT,)
 _BY_NAME: Final = (
     ("embed", (operation.EMBEDDING,)),
+    ("inpaint", _EDIT),
+    ("outpaint", _EDIT),
+    ("erase", _EDIT),
+    ("search-and-re", _EDIT),
+    ("remove-background", _EDIT),
+    ("kontext", (operation.IMAGE, operation.IMAGE_EDIT)),
+    ("flux-2", (operation.IMAGE, operation.IMAGE_EDIT)),
     ("gpt-image", (operation.IMAGE, operation.IMAGE_EDIT)),
     ("image", (operation.IMAGE,)),
     ("dall-e", (operation.IMAGE,)),
@@ -239,4 +280,4 @@ def usual_operations(kind: Kind, model: str) -> tuple[str, ...]:
     if kind.operations:
         return kind.operations
     folded = model.casefold()
-    return next((what for part, what in _BY_NAME if part in folded), (operation.CHAT,))
+    return next((what for part, what in _BY_NAME if part in folded), kind.otherwise)

@@ -11,7 +11,8 @@ from msgspec import Struct
 class HttpRequest(Struct, frozen=True):
     """One HTTP request; its repr hides headers and body, which hold the key and the prompt.
 
-    `connect_timeout_s` limits reaching the server; None leaves that to the transport.
+    `connect_timeout_s` limits reaching the server; None leaves that to the transport. `shown` is
+    what its repr shows of an address that holds the prompt.
     """
 
     method: str
@@ -19,9 +20,10 @@ class HttpRequest(Struct, frozen=True):
     headers: dict[str, str]
     body: bytes = b""
     connect_timeout_s: float | None = None
+    shown: str | None = None
 
     def __repr__(self) -> str:
-        return f"<HttpRequest {self.method} {self.url}, {len(self.body)} bytes>"
+        return f"<HttpRequest {self.method} {self.shown or self.url}, {len(self.body)} bytes>"
 
 
 class HttpResponse(Struct, frozen=True):

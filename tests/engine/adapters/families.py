@@ -195,11 +195,49 @@ REPLIES |= {
     ),
 }
 
+DRAW: Final = Request.image("a red cube")
+REPLIES |= {
+    "stability.generate.response": (
+        DRAW,
+        Reply(ImageOutput((Image(b64=PIXEL),)), Usage(images=1)),
+    ),
+    "replicate.poll.succeeded-response": (
+        DRAW,
+        Reply(
+            ImageOutput(
+                (Image(url="https://replicate.delivery/ex/out-0.webp", media_type="image/webp"),)
+            ),
+            Usage(images=1),
+            "ex",
+        ),
+    ),
+    "fal.result.response": (
+        DRAW,
+        Reply(ImageOutput((Image(url="https://v3.fal.media/files/ex.png"),)), Usage(images=1)),
+    ),
+    "bfl.poll.ready-response": (
+        DRAW,
+        Reply(
+            ImageOutput((Image(url="https://delivery-eu1.bfl.ai/results/ex/sample.png?sig=x"),)),
+            Usage(images=1),
+            "ex",
+        ),
+    ),
+}
+
 REFUSALS: dict[str, tuple[Request, ErrorClass]] = {
     "gemini.generate.response-blocked": (CHAT, ErrorClass.CONTENT_POLICY),
     "gemini.generate.response-safety": (CHAT, ErrorClass.CONTENT_POLICY),
 }
 """Answers with a success status that are none."""
+REFUSALS |= {
+    "stability.generate.response-filtered": (DRAW, ErrorClass.CONTENT_POLICY),
+    "replicate.poll.failed-response": (DRAW, ErrorClass.CONTENT_POLICY),
+    "fal.status.completed-error-response": (DRAW, ErrorClass.TIMEOUT),
+    "bfl.poll.content-moderated-response": (DRAW, ErrorClass.CONTENT_POLICY),
+    "bfl.poll.moderated-response": (DRAW, ErrorClass.CONTENT_POLICY),
+    "bfl.poll.not-found-response": (DRAW, ErrorClass.SERVER),
+}
 
 DRAWN: Final[dict[str, Any]] = {
     "gemini": {

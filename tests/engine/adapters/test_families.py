@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64
+
 import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -9,8 +11,10 @@ from hypothesis import given, settings, strategies as st
 from tests.engine.adapters.families import (
     ALL,
     CHAT,
+    DRAW,
     DRAWN,
     PICTURE,
+    PIXEL,
     REFUSALS,
     REPLIES,
     REQUESTS,
@@ -23,6 +27,7 @@ from tests.engine.adapters.families import (
 from tests.engine.adapters.wire import WALL_S, answer, example, target
 from understudy.adapters.base import Reply, StreamingAdapter
 from understudy.adapters.family import Family
+from understudy.adapters.raw_pictures import RawPictures
 from understudy.secret import Secret
 from understudy.transport.http import HttpResponse
 from understudy_actors.domain.delta import Delta, TextDelta
@@ -31,6 +36,7 @@ from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import Request
 from understudy_sim.testing.adapter import verify_adapter
 
+PNG = a2b_base64(PIXEL)
 STREAMING = [each for each in ALL if isinstance(ALL[each], StreamingAdapter)]
 
 
@@ -128,6 +134,8 @@ def test_a_family_keeps_the_laws_of_an_adapter(name: str) -> None:
     ]
     if name in DRAWN:
         own.append((Request.image("a cube"), answer(DRAWN[name])))
+    if isinstance(ALL[name], RawPictures):
+        own.append((DRAW, HttpResponse(200, {"content-type": "image/png"}, PNG)))
     verify_adapter(ALL[name], examples=own, tries=80)
 
 
@@ -166,7 +174,8 @@ def test_what_a_family_has_no_words_for_is_a_bad_request(name: str) -> None:
 def test_an_error_within_a_success_is_none(name: str) -> None:
     adapter = family_of(name)
     body = {"error": {"message": "no", "code": 503, "status": "UNAVAILABLE"}}
-    with pytest.raises(ProviderError):
-        adapter.parse(CHAT, target(), answer(body), WALL_S)
-    with pytest.raises(ProviderError):
-        adapter.parse(CHAT, target(), HttpResponse(200, {}, b""), WALL_S)
+    for request in (CHAT, DRAW):
+        with pytest.raises(ProviderError):
+            adapter.parse(request, target(), answer(body), WALL_S)
+        with pytest.raises(ProviderError):
+            adapter.parse(request, target(), HttpResponse(200, {}, b""), WALL_S)

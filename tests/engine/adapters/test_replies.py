@@ -48,7 +48,8 @@ DRAW = Request.image("a red cube")
 def read(name: str, body: object, request: Request = CHAT, **headers: str) -> Reply:
     """The reply in a response body, by the adapter that reads examples of this name."""
     named = {key.replace("_", "-"): value for key, value in headers.items()}
-    return adapter_for(name).parse(request, target(), answer(body, 200, named), WALL_S)
+    reply: Reply = adapter_for(name).parse(request, target(), answer(body, 200, named), WALL_S)
+    return reply
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,18 @@ import msgspec
 from understudy.adapters.anthropic import AnthropicAdapter
 from understudy.adapters.base import Target
 from understudy.adapters.bedrock import BedrockAdapter
+from understudy.adapters.bfl import BflAdapter
 from understudy.adapters.cloudflare import CloudflareAdapter
 from understudy.adapters.cohere import CohereAdapter
+from understudy.adapters.fal import FalAdapter
 from understudy.adapters.family import StreamingFamily
 from understudy.adapters.gemini import GeminiAdapter
 from understudy.adapters.ollama import OllamaAdapter
 from understudy.adapters.openai import OpenAIAdapter
 from understudy.adapters.openai_requests import Dialect
+from understudy.adapters.raw_pictures import PollinationsAdapter
+from understudy.adapters.replicate import ReplicateAdapter
+from understudy.adapters.stability import StabilityAdapter
 from understudy.secret import Secret
 from understudy.transport.http import HttpResponse
 from understudy_actors.domain.request import Request
@@ -30,7 +35,7 @@ WireAdapterUnderTest: TypeAlias = OpenAIAdapter | AnthropicAdapter | StreamingFa
 OPENAI: Final = OpenAIAdapter()
 COMPATIBLE: Final = OpenAIAdapter("openai_compatible", Dialect())
 ANTHROPIC: Final = AnthropicAdapter()
-FAMILIES: Final[dict[str, WireAdapterUnderTest]] = {
+FAMILIES: Final[dict[str, Any]] = {
     "openai": OPENAI,
     "anthropic": ANTHROPIC,
     "gemini": GeminiAdapter(),
@@ -38,6 +43,11 @@ FAMILIES: Final[dict[str, WireAdapterUnderTest]] = {
     "ollama": OllamaAdapter(),
     "cloudflare": CloudflareAdapter(),
     "bedrock": BedrockAdapter(),
+    "stability": StabilityAdapter(),
+    "replicate": ReplicateAdapter(),
+    "fal": FalAdapter(),
+    "bfl": BflAdapter(),
+    "pollinations": PollinationsAdapter(),
 }
 """Whose files of examples begin with these words; all others are for the compatible wire."""
 CHAT: Final = Request.chat("hi")
@@ -59,7 +69,7 @@ def error_response(name: str) -> HttpResponse:
     return answer(given["body"], given["status"], given["headers"])
 
 
-def adapter_for(name: str) -> WireAdapterUnderTest:
+def adapter_for(name: str) -> Any:
     """The adapter that reads an example, by its file's name."""
     if ".openai-" in name:
         return COMPATIBLE

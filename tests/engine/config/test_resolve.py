@@ -139,6 +139,9 @@ def test_what_is_published_fills_in_unless_the_configuration_says_otherwise() ->
     assert unpriced == [
         "openrouter/openai/gpt-oss-20b",
         "huggingface/openai/gpt-oss-120b",
+        "replicate/black-forest-labs/flux-schnell",
+        "fal/fal-ai/flux/schnell",
+        "pollinations/flux",
         "box/gpt-5.4",
     ]
     assert found["anthropic/claude-haiku-4-5"].max_context_tokens == 200_000
