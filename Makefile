@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test live kills check fmt bench mutants rates clean
+.PHONY: demo test live kills check contract fmt bench mutants rates clean
 
 demo: $(STAMP)            ## play seven failure scenarios against real mock providers
 	$(BIN)/understudy demo
@@ -22,6 +22,9 @@ check: $(STAMP)           ## ruff, mypy strict, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+contract: $(STAMP)        ## a hundred requests a path, drawn from the gateway's own document
+	UNDERSTUDY_CONTRACT=50 UNDERSTUDY_PATIENCE_S=3600 $(BIN)/python -m pytest -q -s tests/engine/gateway/test_explored.py
 
 fmt: $(STAMP)             ## let ruff put the code in shape
 	$(BIN)/ruff check --fix .

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
 
 from msgspec import Struct, to_builtins
 from starlette.requests import Request as Http
 from starlette.responses import Response
 from starlette.routing import Route
 
+from understudy.accounts.reports import Costs, DayUsage, TopModel, TopUser
+from understudy.cache.shelf import CacheStats
 from understudy.gateway.asked import converted
 from understudy.gateway.body import read_json
+from understudy.gateway.contract.entry import Dialect, Door, Entry, Parameter
 from understudy.gateway.desk import Desk
 from understudy.gateway.exchange import header_map
-from understudy.gateway.pages import as_json
+from understudy.gateway.pages import Page, as_json, with_id
 from understudy.gateway.problem import Refused
+from understudy.projecting import BudgetProjection
+from understudy.routing.explain import Explanation
+from understudy.spending import BudgetStanding
 
 ROOT: Final = "/admin"
 
@@ -46,17 +52,32 @@ class _Nothing(Struct, forbid_unknown_fields=True):
     pass
 
 
-READ: Final[dict[str, Callable[[Any, Http], Any]]] = {
-    "/costs": lambda engine, http: engine.costs(days=_days(http)),
-    "/usage": lambda engine, http: engine.usage(_days(http) or 30),
-    "/budgets": lambda engine, _: engine.budgets(),
-    "/projection": lambda engine, _: engine.projection(),
-    "/top/models": lambda engine, http: engine.top("models", days=_days(http)),
-    "/top/users": lambda engine, http: engine.top("users", days=_days(http)),
-    "/cache": lambda engine, _: engine.cache_stats(),
-    "/explain/{request_id}": lambda engine, http: _explained(engine, http),
+class Done(Struct):
+    """It is done."""
+
+    done: Literal[True]
+
+
+class Cleared(Struct):
+    """So many answers are forgotten."""
+
+    cleared: int
+
+
+READ: Final[dict[str, tuple[Any, Callable[[Any, Http], Any]]]] = {
+    "/costs": (Costs, lambda engine, http: engine.costs(days=_days(http))),
+    "/usage": (tuple[DayUsage, ...], lambda engine, http: engine.usage(_days(http) or 30)),
+    "/budgets": (tuple[BudgetStanding, ...], lambda engine, _: engine.budgets()),
+    "/projection": (tuple[BudgetProjection, ...], lambda engine, _: engine.projection()),
+    "/top/models": (
+        tuple[TopModel, ...],
+        lambda engine, http: engine.top("models", days=_days(http)),
+    ),
+    "/top/users": (tuple[TopUser, ...], lambda engine, http: engine.top("users", days=_days(http))),
+    "/cache": (CacheStats | None, lambda engine, _: engine.cache_stats()),
+    "/explain/{request_id}": (Explanation, lambda engine, http: _explained(engine, http)),
 }
-"""What can be looked at."""
+"""What can be looked at, each with what it shows."""
 
 DONE: Final[dict[str, tuple[type[Any], Callable[[Any, Any], Any]]]] = {
     "/hold": (_Held, lambda engine, asked: engine.hold(asked.name, seconds=asked.seconds)),
@@ -74,6 +95,31 @@ DONE: Final[dict[str, tuple[type[Any], Callable[[Any, Any], Any]]]] = {
 }
 """What can be done; each with the body that it takes."""
 
+_DAYS: Final = Parameter("days", "query", {"type": "string", "pattern": "^[0-9]{1,4}$"}, "Of late.")
+_ID: Final = Parameter("request_id", "path", {"type": "string", "minLength": 1})
+_COUNTED: Final = frozenset({"/costs", "/usage", "/top/models", "/top/users"})
+_FOUND: Final = (401, 403, 404, 500, 503)
+_ASKED: Final = (400, 401, 403, 408, 413, 500, 503)
+
+
+def _said(path: str) -> tuple[str, str, Entry]:
+    """What is said of a path here."""
+    words = path.strip("/").partition("/{")[0].replace("/", " ")
+    told: dict[str, Any] = {"tag": "Admin", "name": "Admin", "routed": False}
+    told |= {"door": Door.ADMIN, "dialect": Dialect.EITHER}
+    if path in DONE:
+        body, answer = DONE[path][0], Cleared if path == "/cache/clear" else Done
+        told |= {"body": body, "answers": (answer,), "refusals": _ASKED}
+        return ROOT + path, "POST", Entry(summary=f"Do: {words}", **told)
+    parameters = (_DAYS,) if path in _COUNTED else (_ID,) if "{" in path else ()
+    refusals = (400, *_FOUND) if path in _COUNTED else _FOUND
+    told |= {"answers": (READ[path][0],), "refusals": refusals, "parameters": parameters}
+    return ROOT + path, "GET", Entry(summary=f"Show: {words}", **told)
+
+
+ACTS: Final[Sequence[tuple[str, str, Entry]]] = [_said(path) for path in (*READ, *DONE)]
+"""Each path of operators, its method, and what is said of it."""
+
 
 class Admin:
     """Serves the operators' paths."""
@@ -83,23 +129,22 @@ class Admin:
 
     def routes(self) -> Sequence[Route]:
         """Where everything is."""
-        looked = [Route(ROOT + path, self._reading(read)) for path, read in READ.items()]
-        acted = [
-            Route(ROOT + path, self._doing(form, act), methods=["POST"])
-            for path, (form, act) in DONE.items()
+        looked = {path: self._reading(read) for path, (_, read) in READ.items()}
+        acted = {path: self._doing(form, act) for path, (form, act) in DONE.items()}
+        pages = {**looked, **acted}
+        return [
+            Route(path, with_id(self._desk, pages[path.removeprefix(ROOT)]), methods=[method])
+            for path, method, _ in ACTS
         ]
-        return [*looked, *acted]
 
-    def _reading(self, read: Callable[[Any, Http], Any]) -> Callable[[Http], Awaitable[Response]]:
+    def _reading(self, read: Callable[[Any, Http], Any]) -> Page:
         async def page(http: Http) -> Response:
             self._desk.guard.admin(header_map(http.scope))
             return as_json(to_builtins(read(self._desk.engine, http)))
 
         return page
 
-    def _doing(
-        self, form: type[Any], act: Callable[[Any, Any], Any]
-    ) -> Callable[[Http], Awaitable[Response]]:
+    def _doing(self, form: type[Any], act: Callable[[Any, Any], Any]) -> Page:
         async def page(http: Http) -> Response:
             headers = header_map(http.scope)
             self._desk.guard.admin(headers)

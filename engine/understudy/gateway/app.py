@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any, Final
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -14,13 +16,15 @@ from starlette.types import ASGIApp
 
 from understudy.config.sections import LogConfig
 from understudy.gateway.access import AccessLog
-from understudy.gateway.admin import Admin
+from understudy.gateway.admin import ACTS, Admin
 from understudy.gateway.asked import Wire
+from understudy.gateway.contract.document import document
+from understudy.gateway.contract.entry import Entry
 from understudy.gateway.desk import Desk
 from understudy.gateway.guard import Guard
-from understudy.gateway.key_pages import KeyPages
+from understudy.gateway.key_pages import KEY_PAGES, KeyPages
 from understudy.gateway.limits import Limits
-from understudy.gateway.pages import Pages
+from understudy.gateway.pages import PAGES, Pages
 from understudy.gateway.problem import Refused
 from understudy.gateway.wires.anthropic_messages import AnthropicMessages
 from understudy.gateway.wires.openai_chat import OpenAIChat
@@ -41,6 +45,21 @@ WIRES: Final[Sequence[tuple[str, Wire]]] = (
     ("/v1/messages", AnthropicMessages()),
 )
 """Where each format is spoken."""
+
+
+def contract() -> Iterator[tuple[str, str, Entry]]:
+    """Every path as OpenAPI writes it, its method in lower case, and what is said of it."""
+    for path, wire in WIRES:
+        yield path, "post", wire.entry
+    pages = [(path, method, entry) for path, method, _, entry in (*PAGES, *KEY_PAGES)]
+    for path, method, entry in (*pages, *ACTS):
+        yield path.replace(":path}", "}"), method.lower(), entry
+
+
+@cache
+def openapi() -> bytes:
+    """The OpenAPI document of every gateway, as JSON."""
+    return msgspec.json.encode(document(contract()))
 
 
 def create_app(
@@ -74,7 +93,7 @@ def create_app(
         new_id=own.ids.request_id,
         write=None if said.level == "off" else write,
     )
-    pages = Pages(desk)
+    pages = Pages(desk, openapi)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

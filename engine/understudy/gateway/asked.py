@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
+from understudy.gateway.contract.entry import Entry
 from understudy.gateway.problem import Problem, Refused
 from understudy_actors.domain.delta import Delta
 from understudy_actors.domain.request import Request
@@ -70,8 +71,8 @@ class Wire(Protocol):
         ...
 
     @property
-    def form(self) -> bool:
-        """Are its bodies forms with files, instead of JSON?"""
+    def entry(self) -> Entry:
+        """What callers may expect of it."""
         ...
 
     def read(self, body: Any) -> Asked:

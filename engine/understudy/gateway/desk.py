@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -85,10 +85,14 @@ class Desk:
         """Unix time in seconds."""
         return self._wall()
 
+    def name(self, headers: Mapping[str, str]) -> str:
+        """A request's id: the caller's own if it is fit, else a new one."""
+        return own_id(headers.get("x-request-id")) or self._new_id()
+
     async def serve(self, wire: Wire, scope: Any, receive: Any, send: Any) -> None:
         """One request, from its headers to the last byte of its answer."""
         headers = header_map(scope)
-        request_id = own_id(headers.get("x-request-id")) or self._new_id()
+        request_id = self.name(headers)
         exchange = Exchange(receive, send, request_id, self._limits)
         seen: Seen | None = scope.get(SEEN)
         if seen is not None:
@@ -120,7 +124,7 @@ class Desk:
         engine, caller = self.engine, self.guard.caller(headers)
         if seen is not None and caller is not None:
             seen.key = caller.name
-        read = read_form if wire.form else read_json
+        read = read_form if wire.entry.form else read_json
         asked = wire.read(await read(receive, headers, self._limits.body_max))
         own = overrides(asked.overrides, headers)
         request = replace(conditioned(asked.request, own), id=exchange.request_id)

@@ -59,6 +59,11 @@ def of_problem(problem: Problem) -> Headers:
     return told
 
 
+def as_text(headers: Headers) -> dict[str, str]:
+    """The same as pages take them."""
+    return {name.decode(): value.decode() for name, value in headers}
+
+
 def own_id(given: str | None) -> str | None:
     """A caller's request id, if it is fit to be repeated in headers and logs."""
     if given is None or not 0 < len(given) <= REQUEST_ID_MAX:

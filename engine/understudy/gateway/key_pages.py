@@ -7,26 +7,103 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 import structlog
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 from starlette.requests import Request as Http
 from starlette.responses import Response
 from starlette.routing import Route
 
 from understudy.config.faults import BadKey
-from understudy.config.values import parse_duration
+from understudy.config.terms import KeyBudget, KeyTerms
+from understudy.config.values import Name, parse_duration
 from understudy.gateway.body import read_json
+from understudy.gateway.contract.entry import Dialect, Door, Entry, Parameter
 from understudy.gateway.desk import Desk
 from understudy.gateway.exchange import header_map
-from understudy.gateway.pages import as_json
+from understudy.gateway.pages import as_json, with_id
 from understudy.gateway.problem import Refused
 from understudy.keys.forms import changing, wanted
-from understudy.keys.keys import GRACE_S, Issued, Keys
+from understudy.keys.keys import GRACE_S, Issued, Keys, KeyView
+from understudy.spending import BudgetStanding
 from understudy_actors.domain.errors import ConfigError
 
 ROOT: Final = "/admin/keys"
 _BODY_MAX: Final = 65_536
 _SECRET: Final = {"cache-control": "no-store"}
 _Verb: TypeAlias = Callable[[Keys, Http], Awaitable[Response]]
+
+
+class KeyChange(KeyTerms, frozen=True, kw_only=True):
+    """Terms of a key; `expires` is a length of time, a date, or null: never."""
+
+    budgets: tuple[KeyBudget | str, ...] = ()  # type: ignore[assignment]  # as people write them
+    expires: str | float | None = None
+
+
+class KeyWish(KeyChange, frozen=True, kw_only=True):
+    """A key to be made; left out, its name is made up."""
+
+    name: Name | None = None
+
+
+class KeyRotation(Struct, forbid_unknown_fields=True):
+    """How long the present key is good beside the new one."""
+
+    grace: str | float = GRACE_S
+
+
+class KeyList(Struct):
+    """Every key."""
+
+    keys: list[KeyView]
+
+
+class KeyShown(KeyView, frozen=True, kw_only=True):
+    """A key, and what it has spent."""
+
+    budgets: list[BudgetStanding]
+
+
+class KeyMade(KeyView, frozen=True, kw_only=True):
+    """A key that was made just now; `key` is shown this once."""
+
+    key: str
+
+
+_ONE: Final = f"{ROOT}/{{name}}"
+_NAME: Final = Parameter("name", "path", {"type": "string", "minLength": 1}, "Of the key.")
+
+
+def _said(summary: str, answer: Any, body: Any = None, *, made: bool = False) -> Entry:
+    """What is said of a path here."""
+    return Entry(
+        summary=summary,
+        tag="Keys",
+        body=body,
+        answers=(answer,),
+        good=(201,) if made else (200,),
+        refusals=(400, 401, 403, 404, 408, 409, 413, 500, 503),
+        routed=False,
+        door=Door.ADMIN,
+        dialect=Dialect.EITHER,
+    )
+
+
+def _of_one(entry: Entry) -> Entry:
+    return replace(entry, parameters=(_NAME,))
+
+
+KEY_PAGES: Final[Sequence[tuple[str, str, str, Entry]]] = (
+    (ROOT, "GET", "_list", _said("Show all keys", KeyList)),
+    (ROOT, "POST", "_create", _said("Make a key", KeyMade, KeyWish, made=True)),
+    (_ONE, "GET", "_show", _of_one(_said("Show a key", KeyShown))),
+    (_ONE, "PATCH", "_change", _of_one(_said("Change a key's terms", KeyView, KeyChange))),
+    (_ONE, "DELETE", "_revoke", _of_one(_said("Revoke a key", KeyView))),
+    (f"{_ONE}/rotate", "POST", "_rotate", _of_one(
+        _said("Replace a key", KeyMade, KeyRotation, made=True)
+    )),
+)  # fmt: skip
+"""Each path: where it is, by which method, who of `KeyPages` serves it, and what is said of it."""
 
 
 class KeyPages:
@@ -38,18 +115,11 @@ class KeyPages:
 
     def routes(self) -> Sequence[Route]:
         """Where everything is."""
-        one = f"{ROOT}/{{name}}"
-        return (
-            self._route(ROOT, "GET", self._list),
-            self._route(ROOT, "POST", self._create),
-            self._route(one, "GET", self._show),
-            self._route(one, "PATCH", self._change),
-            self._route(one, "DELETE", self._revoke),
-            self._route(f"{one}/rotate", "POST", self._rotate),
-        )
+        return [self._route(path, method, name) for path, method, name, _ in KEY_PAGES]
 
-    def _route(self, path: str, method: str, verb: _Verb) -> Route:
-        return Route(path, partial(self._serve, verb), methods=[method])
+    def _route(self, path: str, method: str, name: str) -> Route:
+        page = partial(self._serve, getattr(self, name))
+        return Route(path, with_id(self._desk, page), methods=[method])
 
     async def _serve(self, verb: _Verb, http: Http) -> Response:
         self._desk.guard.admin(header_map(http.scope))

@@ -17,7 +17,7 @@ from understudy.config.faults import BadKey
 from understudy.config.values import parse_duration
 from understudy.gateway.asked import converted
 from understudy.gateway.problem import Refused
-from understudy_actors.domain.request import Caching, Complexity, Request
+from understudy_actors.domain.request import PRIORITY_MAX, Caching, Complexity, Request
 
 PREFIX: Final = "x-understudy-"
 LISTS: Final = frozenset({"tags", "labels", "capabilities"})
@@ -58,7 +58,7 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True):
     labels: list[str] | None = None
     team: str | None = None
     tenant: str | None = None
-    priority: int | None = None
+    priority: Annotated[int, Meta(ge=-PRIORITY_MAX, le=PRIORITY_MAX)] | None = None
     hedge: bool | None = None
     collapse: bool | None = None
     cache: str | None = None

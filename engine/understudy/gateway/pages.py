@@ -2,50 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as Http
 from starlette.responses import Response
 from starlette.routing import Route
 
 from understudy.gateway.body import read_json
+from understudy.gateway.contract.anthropic import AnthropicModel, AnthropicModels, TokenCount
+from understudy.gateway.contract.entry import Dialect, Door, Entry, Parameter
+from understudy.gateway.contract.openai import Model, ModelList
 from understudy.gateway.desk import Desk
 from understudy.gateway.exchange import header_map
-from understudy.gateway.headers import of_problem
+from understudy.gateway.headers import as_text, named as id_headers, of_problem
 from understudy.gateway.problem import INVALID, Problem, Refused, problem_of
 from understudy.gateway.wires import anthropic_requests
 from understudy.gateway.wires.anthropic_messages import error_body as anthropic_error
 from understudy.gateway.wires.openai_errors import error_body as openai_error
 from understudy.models import RoutableModel
 from understudy.prices import estimate_tokens
+from understudy.reports import StatusReport
 from understudy.telemetry.metrics import CONTENT_TYPE
+
+Page: TypeAlias = Callable[[Http], Awaitable[Response]]
 
 ANTHROPIC_VERSION: Final = "anthropic-version"
 """Who sends this header reads Anthropic's formats."""
 
 
+class Living(Struct):
+    """The process lives."""
+
+    status: Literal["healthy"]
+
+
+class Ready(Struct):
+    """Whether somebody can be asked."""
+
+    status: Literal["ready", "not ready"]
+
+
+def _page(summary: str, *answers: Any, **more: Any) -> Entry:
+    """What is said of a page: it can be refused for want of a key, and while nobody serves."""
+    told = {"refusals": (401, 500, 503), "door": Door.VISITOR, "dialect": Dialect.EITHER}
+    return Entry(**{"summary": summary, "routed": False, "answers": answers, **told, **more})
+
+
+PAGES: Final[Sequence[tuple[str, str, str, Entry]]] = (
+    ("/health", "GET", "health", _page(
+        "The process lives", Living, tag="Operation", door=Door.OPEN, refusals=(500,),
+    )),
+    ("/ready", "GET", "ready", _page(
+        "Somebody can be asked", Ready, tag="Operation", door=Door.OPEN, good=(200, 503),
+        refusals=(500,),
+    )),
+    ("/status", "GET", "status", _page("The status document", StatusReport, tag="Operation")),
+    ("/metrics", "GET", "metrics", _page(
+        "Metrics, as Prometheus reads them", tag="Operation", media=CONTENT_TYPE,
+    )),
+    ("/openapi.json", "GET", "openapi", _page(
+        "This document", dict[str, Any], tag="Operation", door=Door.OPEN, refusals=(500,),
+    )),
+    ("/v1/models", "GET", "models", _page(
+        "Every name that requests may use", ModelList, AnthropicModels, tag="Models",
+    )),
+    ("/v1/models/{name:path}", "GET", "model", _page(
+        "One of them", Model, AnthropicModel, tag="Models", refusals=(401, 404, 500, 503),
+        parameters=(Parameter(
+            "name", "path", {"type": "string", "minLength": 1},
+            "It may hold slashes, and they need no escape.",
+        ),),
+    )),
+    ("/v1/messages/count_tokens", "POST", "count_tokens", _page(
+        "About how many tokens a prompt has", TokenCount, tag="Anthropic", name="Count",
+        body=anthropic_requests.Prompt, door=Door.CALLER, dialect=Dialect.ANTHROPIC,
+        refusals=(400, 401, 408, 413, 500, 503),
+    )),
+)  # fmt: skip
+"""Each page: where it is, by which method, who of `Pages` makes it, and what is said of it."""
+
+
 class Pages:
     """Everything that is no request to a model."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, contract: Callable[[], bytes]) -> None:
         self._desk = desk
+        self._contract = contract
         self._began = int(desk.wall())
 
     def routes(self) -> Sequence[Route]:
         """Where each page is."""
-        return (
-            Route("/health", self.health),
-            Route("/ready", self.ready),
-            Route("/status", self.status),
-            Route("/metrics", self.metrics),
-            Route("/v1/models", self.models),
-            Route("/v1/models/{name:path}", self.model),
-            Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
-        )
+        return [
+            Route(path, with_id(self._desk, getattr(self, name)), methods=[method])
+            for path, method, name, _ in PAGES
+        ]
+
+    async def openapi(self, _http: Http) -> Response:
+        """What callers may expect of every path, as OpenAPI."""
+        return Response(self._contract(), media_type="application/json")
 
     async def health(self, _http: Http) -> Response:
         """The process lives."""
@@ -92,7 +152,7 @@ class Pages:
 
     async def failed(self, http: Http, error: Exception) -> Response:
         """What a page raised, in the words of the caller's format."""
-        return _told_wrong(http, problem_of(error))
+        return self._told_wrong(http, problem_of(error))
 
     async def no_such_page(self, http: Http, error: Exception) -> Response:
         """What is no page, or not for this method, in the words of the caller's format."""
@@ -105,7 +165,18 @@ class Pages:
             code="not_found" if error.status_code == HTTPStatus.NOT_FOUND else None,
             message=why.get(error.status_code, error.detail),
         )
-        return _told_wrong(http, problem, dict(error.headers or {}))
+        return self._told_wrong(http, problem, dict(error.headers or {}))
+
+    def _told_wrong(
+        self, http: Http, problem: Problem, headers: dict[str, str] | None = None
+    ) -> Response:
+        """An error in the words of the caller's format."""
+        path = http.url.path
+        speaks_anthropic = ANTHROPIC_VERSION in http.headers or path.startswith("/v1/messages")
+        named = replace(problem, request_id=self._desk.name(http.headers))
+        body = anthropic_error(named) if speaks_anthropic else openai_error(named)
+        told = as_text([*of_problem(named), *id_headers(named.request_id)])
+        return as_json(body, problem.status, {**told, **(headers or {})})
 
     def _models(self, http: Http) -> list[RoutableModel]:
         """Every name that this caller may use."""
@@ -128,6 +199,7 @@ class Pages:
             "id": model.name,
             "display_name": model.name,
             "created_at": "1970-01-01T00:00:00Z",  # the format's own word for: nobody knows
+            "lifecycle": "active",
         }
 
 
@@ -140,12 +212,15 @@ def _anthropic_list(models: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _told_wrong(http: Http, problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    """An error in the words of the caller's format."""
-    speaks_anthropic = ANTHROPIC_VERSION in http.headers or http.url.path.startswith("/v1/messages")
-    body = anthropic_error(problem) if speaks_anthropic else openai_error(problem)
-    told = {name.decode(): value.decode() for name, value in of_problem(problem)}
-    return as_json(body, problem.status, {**told, **(headers or {})})
+def with_id(desk: Desk, page: Page) -> Page:
+    """The same page, with the request's id in its headers."""
+
+    async def shown(http: Http) -> Response:
+        response = await page(http)
+        response.headers.update(as_text(id_headers(desk.name(http.headers))))
+        return response
+
+    return shown
 
 
 def as_json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
@@ -26,7 +27,7 @@ from understudy_sim.mock import MockHandle, MockSettings, running_mock
 from understudy_sim.mock.settings import Behaviour
 
 P = ParamSpec("P")
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = float(os.environ.get("UNDERSTUDY_PATIENCE_S", "60"))
 QUIET: Final = {"log": {"level": "off"}, "retry": {"attempts": 0}}
 OFFERED: Final = ("chat", "embedding", "image", "image_edit")
 OSLO: Final = ToolCall("call_oslo", "get_weather", '{"city": "Oslo"}')

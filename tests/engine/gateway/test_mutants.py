@@ -12,17 +12,35 @@ from types import ModuleType
 from typing import Any, Final
 
 import pytest
+from starlette.requests import Request as Http
+from starlette.responses import Response
 
 from tests.support.mutants import Mutant
-from understudy.gateway import form
-from understudy.gateway.problem import Refused
-from understudy.gateway.wires import openai_edits, openai_images
-from understudy_actors.domain.request import ImageFile
+from understudy.gateway import form, pages
+from understudy.gateway.app import contract
+from understudy.gateway.asked import Asked
+from understudy.gateway.contract import document
+from understudy.gateway.desk import Desk
+from understudy.gateway.guard import Guard
+from understudy.gateway.limits import Limits
+from understudy.gateway.problem import Problem, Refused
+from understudy.gateway.wires import openai_edits, openai_images, responses, responses_requests
+from understudy_actors.domain.request import ImageFile, Request
 from understudy_actors.domain.result import ImageOutput, Result, Usage
 
 FORM, EDITS = "understudy.gateway.form", "understudy.gateway.wires.openai_edits"
 IMAGES: Final = "understudy.gateway.wires.openai_images"
-REAL: Final = {module.__name__: module for module in (form, openai_edits, openai_images)}
+RESPONSES, ASKS = (
+    "understudy.gateway.wires.responses",
+    "understudy.gateway.wires.responses_requests",
+)
+PAGES, DOCUMENT = "understudy.gateway.pages", "understudy.gateway.contract.document"
+MODULES: Final = (form, openai_edits, openai_images, responses, responses_requests, pages, document)
+REAL: Final = {module.__name__: module for module in MODULES}
+RESPONSE: Final = Asked(request=Request.chat("hi"), model="m")
+LATE: Final = Problem(status=502, message="it was cut", code="stream_broken")
+VISIT: Final = Http({"type": "http", "headers": [(b"x-request-id", b"mine")]})
+DESK: Final = Desk(Limits(), Guard(), wall=float, new_id=str)
 PNG: Final = ImageFile(b"\x89PNG\r\n\x1a\n")
 ASKED: Final = {"model": "m", "prompt": "blue", "image": [PNG]}
 
@@ -55,6 +73,27 @@ def sent(head: str, data: bytes, kind: str = "multipart/form-data; boundary=b") 
 def edit(**more: object) -> Any:
     """What a module of edits makes of a form."""
     return tried(lambda module: module.OpenAIEdits().read({**ASKED, **more}))
+
+
+async def quiet(_http: Http) -> Response:
+    """A page that says nothing."""
+    return Response()
+
+
+def documented(module: ModuleType) -> object:
+    """What a module of documents says that callers live by."""
+    try:
+        told = module.document(contract())
+    except AssertionError:
+        return "it is none"
+    chat = told["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
+    return (
+        all(
+            "x-should-retry" in each["headers"] for each in told["components"]["responses"].values()
+        ),
+        {} in told["paths"]["/admin/hold"]["post"]["security"],
+        "[DONE]" in str(chat["text/event-stream"]),
+    )
 
 
 FAULTS: Final[list[tuple[Mutant, Callable[[ModuleType], object]]]] = [
@@ -101,6 +140,34 @@ FAULTS: Final[list[tuple[Mutant, Callable[[ModuleType], object]]]] = [
             ),
             0,
         ),
+    ),
+    (
+        Mutant("a code that is on no list", RESPONSES, "CODES.get(problem.status", "(problem.code"),
+        lambda module: module.Responses().frames(RESPONSE, "r", 0).fail(LATE),
+    ),
+    (
+        Mutant("calls are no truth", ASKS, 'parallel_tool_calls") is not False', 'x")'),
+        lambda module: module.read({"model": "m", "input": "hi"}).shown["parallel_tool_calls"],
+    ),
+    (
+        Mutant("a page without an id", PAGES, "response.headers.update", "dict"),
+        lambda module: asyncio.run(module.with_id(DESK, quiet)(VISIT)).headers.items(),
+    ),
+    (
+        Mutant("two types of one name", DOCUMENT, "name}Request{", "name}{"),
+        documented,
+    ),
+    (
+        Mutant("a stream's end is no event", DOCUMENT, "entry.mark is not None", "False"),
+        documented,
+    ),
+    (
+        Mutant("errors without a hint", DOCUMENT, '_EVERY, "x-should-retry"', "_EVERY"),
+        documented,
+    ),
+    (
+        Mutant("operators need no key", DOCUMENT, "Door.ADMIN: [{", "Door.ADMIN: [{}, {"),
+        documented,
     ),
 ]
 

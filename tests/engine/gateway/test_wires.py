@@ -113,7 +113,7 @@ def test_a_response_that_fails_says_so_in_its_last_event() -> None:
     event = _events(frames.begin("m") + frames.fail(PROBLEM))[-1]
     assert event["type"] == "response.failed"
     assert event["response"]["error"] == {
-        "code": "all_providers_failed",
+        "code": "server_error",
         "message": "all 2 attempts failed",
     }
 

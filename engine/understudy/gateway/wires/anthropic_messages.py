@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from understudy.adapters.body import decode
 from understudy.gateway.asked import Asked, Frames
+from understudy.gateway.contract import anthropic as contract
+from understudy.gateway.contract.entry import Dialect, Entry
 from understudy.gateway.problem import Problem
 from understudy.gateway.wires import anthropic_requests
 from understudy.gateway.wires.openai_chat import output_of
@@ -43,7 +45,15 @@ class AnthropicMessages:
     """The format of messages."""
 
     operation: str = operation.CHAT
-    form = False
+    entry = Entry(
+        summary="Continue a conversation, whole or as a stream",
+        tag="Anthropic",
+        name="Message",
+        body=anthropic_requests.Body,
+        answers=(contract.AnthropicMessage,),
+        events=(*contract.EVENTS, contract.AnthropicError),
+        dialect=Dialect.ANTHROPIC,
+    )
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

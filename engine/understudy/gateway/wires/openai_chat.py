@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from understudy.gateway.asked import Asked, Frames, converted, model_of, others
+from understudy.gateway.contract.entry import Entry
+from understudy.gateway.contract.openai import ChatChunk, ChatCompletion, OpenAIError
 from understudy.gateway.problem import Problem, Refused
 from understudy.gateway.wires.openai_errors import error_body
 from understudy.gateway.wires.sse import data
@@ -30,6 +32,9 @@ UNSUPPORTED: Final = frozenset(
     {"logprobs", "top_logprobs", "audio", "functions", "function_call", "modalities"}
 )
 """Fields that ask for something in the answer that could not be passed on."""
+
+MARK: Final = "[DONE]"
+"""The last event of a whole stream."""
 
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 
@@ -124,7 +129,15 @@ class OpenAIChat:
     """The format of chat completions."""
 
     operation: str = operation.CHAT
-    form = False
+    entry = Entry(
+        summary="Continue a conversation, whole or as a stream",
+        tag="OpenAI",
+        name="Chat",
+        body=Body,
+        answers=(ChatCompletion,),
+        events=(ChatChunk, OpenAIError),
+        mark=MARK,
+    )
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""
@@ -218,7 +231,7 @@ class _Chunks:
         if self._tail:
             usage = usage_of(result.usage)
             last += data({**self._head, "model": self._model, "choices": [], "usage": usage})
-        return last + b"data: [DONE]\n\n"
+        return last + f"data: {MARK}\n\n".encode()
 
     def fail(self, problem: Problem) -> bytes:
         return data(error_body(problem))

@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 
 from understudy.adapters.body import NOT_JSON, decode
 from understudy.gateway.asked import Asked, converted, model_of
+from understudy.gateway.contract.entry import REFUSALS, Entry
+from understudy.gateway.contract.openai import Pictures
 from understudy.gateway.overrides import of_texts
 from understudy.gateway.problem import Problem, Refused
 from understudy.gateway.wires.openai_errors import error_body
@@ -38,7 +40,15 @@ class OpenAIEdits:
     """The format of edited pictures."""
 
     operation: str = operation.IMAGE_EDIT
-    form = True
+    entry = Entry(
+        summary="Draw pictures that start from others",
+        tag="OpenAI",
+        name="Edit",
+        body=Form,
+        form=True,
+        answers=(Pictures,),
+        refusals=(*REFUSALS, 415),
+    )
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

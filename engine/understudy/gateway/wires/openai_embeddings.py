@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from understudy.gateway.asked import Asked, converted, model_of
+from understudy.gateway.contract.entry import Entry
+from understudy.gateway.contract.openai import EmbeddingList
 from understudy.gateway.problem import Problem
 from understudy.gateway.wires.openai_errors import error_body
 from understudy_actors.domain import operation
@@ -33,7 +35,13 @@ class OpenAIEmbeddings:
     """The format of embeddings."""
 
     operation: str = operation.EMBEDDING
-    form = False
+    entry = Entry(
+        summary="A vector for each text",
+        tag="OpenAI",
+        name="Embedding",
+        body=Body,
+        answers=(EmbeddingList,),
+    )
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from understudy.gateway.asked import Asked, converted, model_of, others
+from understudy.gateway.contract.entry import Entry
+from understudy.gateway.contract.openai import Pictures
 from understudy.gateway.problem import Problem, Refused
 from understudy.gateway.wires.openai_errors import error_body
 from understudy_actors.domain import operation
@@ -33,7 +35,9 @@ class OpenAIImages:
     """The format of pictures."""
 
     operation: str = operation.IMAGE
-    form = False
+    entry = Entry(
+        summary="Draw pictures", tag="OpenAI", name="Image", body=Body, answers=(Pictures,)
+    )
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from understudy.gateway.asked import Asked, Frames
+from understudy.gateway.contract import responses as contract
+from understudy.gateway.contract.entry import Entry
 from understudy.gateway.problem import Problem
 from understudy.gateway.wires import responses_requests
 from understudy.gateway.wires.openai_chat import output_of
@@ -14,12 +16,23 @@ from understudy_actors.domain import operation
 from understudy_actors.domain.delta import Delta, TextDelta, ToolCallDelta
 from understudy_actors.domain.result import ChatOutput, Result, Usage
 
+CODES: Final = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
+"""What the end of a failed response is called, where it is not `server_error`: a closed list, of
+which strict readers accept no other word."""
+
 
 class Responses:
     """The format of responses."""
 
     operation: str = operation.CHAT
-    form = False
+    entry = Entry(
+        summary="Answer, whole or as a stream; no state is kept",
+        tag="OpenAI",
+        name="Response",
+        body=responses_requests.Body,
+        answers=(contract.Response,),
+        events=contract.EVENTS,
+    )
 
     def read(self, body: Any) -> Asked:
         """See `Wire.read`."""
@@ -87,7 +100,8 @@ class _Events:
 
     def fail(self, problem: Problem) -> bytes:
         response = self._response("failed")
-        response["error"] = {"code": problem.code or problem.kind, "message": problem.message}
+        code = CODES.get(problem.status, "server_error")
+        response["error"] = {"code": code, "message": problem.message}
         return self._event("response.failed", response=response)
 
     def _response(self, status: str) -> dict[str, Any]:
