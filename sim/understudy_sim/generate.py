@@ -84,9 +84,13 @@ def generate(seed: int) -> Scenario:
         "schedule": _schedule(dice.under("schedule")),
         "engine": engine,
     }
-    if dice.chance("midnight", 0.3) and "budgets" in engine:
+    if dice.chance("midnight", 0.3) and ("budgets" in engine or _gives(engine)):
         document |= _midnight(dice.under("clock"))
     return parse(document)
+
+
+def _gives(engine: dict[str, Any]) -> bool:
+    return any("free_quota" in each for each in engine["providers"].values())
 
 
 def _keys(entry: dict[str, Any]) -> list[str]:

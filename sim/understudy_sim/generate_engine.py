@@ -63,6 +63,8 @@ def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         engine["cache"] = _cache(dice.under("cache"))
     if dice.chance("budgets", 0.15):
         engine |= _budgets(dice.under("budgets"), fleet)
+    if dice.chance("limits", 0.15):
+        engine["limits"] = _limits(dice.under("askers"))
     return engine
 
 
@@ -113,6 +115,21 @@ def _budgets(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _limits(dice: Dice) -> list[dict[str, Any]]:
+    """Limits a minute of whoever asks: some are used up at once, some never."""
+    scopes: list[dict[str, Any]] = [{}, {"operation": "chat"}, {"user": "*"}, {"tenant": "acme"}]
+    scopes += [{"team": "red"}, {"key": "*"}, {"tag": "*"}, {"route": "chat"}]
+    ranges = {"requests": (1, 60), "tokens": (300, 20_000), "output_tokens": (200, 10_000)}
+    return [
+        scope
+        | {
+            f"{unit}_per_minute": dice.whole(f"{unit}/{place}", *ranges[unit])
+            for unit in dice.some(f"units/{place}", list(ranges))
+        }
+        for place, scope in enumerate(dice.some("scopes", scopes)[:4])
+    ]
+
+
 def _providers(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     tiers, weights, domains = (dice.chance(each) for each in ("tiers", "weights", "domains"))
     slots, timeouts, checks = (
@@ -122,6 +139,7 @@ def _providers(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
     )
     own_breakers, own_retries = dice.chance("breakers", 0.2), dice.chance("retries", 0.2)
     holds, limited = dice.chance("short holds", 0.75), dice.chance("limits", 0.3)
+    gifts = dice.chance("free quotas", 0.15)
     every_operation = dice.chance("every operation", 0.8)
     providers = {}
     for place, each in enumerate(fleet):
@@ -148,6 +166,11 @@ def _providers(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
             entry["hold"] = {key: own.between(key, 0.5, 60) for key in ("credit", "auth", "model")}
         if limited and own.chance("limited"):
             entry |= _rates(own.under("rates"), each)
+        if gifts and own.chance("free"):
+            entry["free_quota"] = {
+                "requests": own.whole("free calls", 1, 30),
+                "per": own.pick("per", ("day", "month")),
+            }
         providers[str(each["name"])] = entry
     return providers
 

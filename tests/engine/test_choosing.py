@@ -319,3 +319,15 @@ async def test_fallbacks_that_cannot_be_are_refused(
         async with house(config):
             raise AssertionError
     assert said in str(caught.value)
+
+
+async def test_what_decides_about_a_route_is_told_and_so_is_a_choice_for_a_caller() -> None:
+    config, functions = three(a={"tags": ["x"]})
+    async with house(config, **functions) as (engine, books):
+        await engine.route(HI)
+        await engine.route(Request.chat("hi", tags=("x",)))
+        chosen = engine.select(HI)
+        assert [each.needs for each in books.of(events.RequestAccepted)] == [None, ("x",)]
+        (told,) = books.of(events.Selected)
+        assert told.strategy == "round_robin"
+        assert told.ranked[0].startswith(chosen.provider)

@@ -112,7 +112,15 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
         "what a tenant got is not counted",
         "whoever leaves the queue is not told of",
     ),
-    "shares are not what was configured": ("weights are ignored",),
+    "shares are not what was configured": (
+        "weights are ignored",
+        "a turn costs half of its price",
+    ),
+    "what was set aside never comes home": (
+        "what was not spent stays set aside",
+        "what a call may use stays held",
+        "a minute lasts for ten",
+    ),
     "a request ends twice, or never": ("a cancelled request has no outcome",),
     "a crash costs more than it must": (
         "a restart closes the breaker",

@@ -106,6 +106,11 @@ DISPATCH: Final = (
     *_in(
         _SHARES,
         ("weights are ignored", "return candidate.spec.weight", "return 1.0 + 0 * candidate.index"),
+        (
+            "a turn costs half of its price",
+            "        credit[order[0].index] -= total\n",
+            "        credit[order[0].index] -= total / 2\n",
+        ),
     ),
 )
 

@@ -49,6 +49,23 @@ STORE: Final = (
         ),
     ),
     *_in(
+        "understudy_actors.ledger.account",
+        (
+            "what was not spent stays set aside",
+            "        window.reserved -= amount\n",
+            "        window.reserved -= actual\n",
+        ),
+    ),
+    *_in(
+        "understudy_actors.provider.minute",
+        ("what a call may use stays held", "        self.held -= held\n", "        pass\n"),
+        (
+            "a minute lasts for ten",
+            "    return math.floor(now) + 1.0 + SPAN_S + LATE_S\n",
+            "    return math.floor(now) + 1.0 + 10 * SPAN_S + LATE_S\n",
+        ),
+    ),
+    *_in(
         "understudy_actors.provider.remembered",
         (
             "breakers are taken over closed",

@@ -50,6 +50,7 @@ from understudy_actors.domain.candidate import NO_SLOT, ONLY_BUSY, Candidate
 from understudy_actors.domain.errors import Overloaded
 from understudy_actors.domain.events import (
     RetryToken,
+    Selected,
     StrategyChanged,
 )
 from understudy_actors.domain.hedge_events import HedgeLaunched
@@ -350,7 +351,13 @@ class Dispatcher:
         self._wake(now)
 
     def _select(self, message: Select) -> Decision:
-        return self._ranking.select(message, self._now())
+        decision = self._ranking.select(message, self._now())
+        if self._trace.fine:
+            ranked = tuple(each.name for each in decision.ranked)
+            self._trace.emit_fine(
+                Selected(at_s=decision.at_s, strategy=decision.strategy, ranked=ranked)
+            )
+        return decision
 
     def _look_over(self, _message: LookOver) -> Overview:
         chosen = self._ranking.chosen

@@ -20,6 +20,7 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     """A request passed validation.
 
     `timeout_s` is what its caller allows, `cache` what it says of the response cache, if they do.
+    `needs` are the capabilities, the tags and the region that it asks for; None: nothing.
     """
 
     request: str
@@ -34,6 +35,7 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     tenant: str | None = None
     priority: int = 0
     cache: str | None = None
+    needs: tuple[str, ...] | None = None
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):
@@ -67,6 +69,13 @@ class Decided(Event, frozen=True, kw_only=True, tag="route.decide"):
     strategy: str
     ranked: tuple[str, ...]
     left_out: dict[str, str]
+
+
+class Selected(Event, frozen=True, kw_only=True, tag="route.select"):
+    """The dispatcher ranked candidates for a caller who makes the call."""
+
+    strategy: str
+    ranked: tuple[str, ...]
 
 
 class AttemptAdmitted(Event, frozen=True, kw_only=True, tag="att.admitted"):

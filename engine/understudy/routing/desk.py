@@ -101,6 +101,7 @@ class Desk:
                     cache=request.cache,
                     tenant=request.tenant,
                     priority=request.priority,
+                    needs=_needs(request),
                 )
             )
         return flight
@@ -323,6 +324,13 @@ class Desk:
             attempts=flight.attempts,
             degraded=True,
         )
+
+
+def _needs(request: Request) -> tuple[str, ...] | None:
+    """What else decides about its route than its operation and its model."""
+    if not (request.capabilities or request.tags or request.region):
+        return None
+    return *request.capabilities, *request.tags, *((request.region,) if request.region else ())
 
 
 def _expected_output(request: Request) -> int:

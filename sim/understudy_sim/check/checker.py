@@ -34,6 +34,8 @@ from understudy_sim.check.permits import Probes, Returned, SlotCounts
 from understudy_sim.check.queueing import InLine, Places
 from understudy_sim.check.recovery import Goodput, Heals
 from understudy_sim.check.requests import AfterTheAnswer, Attempts, InTime, OneOutcome, OwnDoing
+from understudy_sim.check.room import MoneyRoom, Room
+from understudy_sim.check.rotation import Rotation
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.shares import FailureShares
 from understudy_sim.check.silences import Silences
@@ -96,6 +98,9 @@ ALL: Final[tuple[type[Watch], ...]] = (
     Bookings,
     Reservations,
     Minutes,
+    Room,
+    MoneyRoom,
+    Rotation,
     Silences,
     OneVoice,
     Exact,

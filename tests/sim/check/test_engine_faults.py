@@ -12,6 +12,8 @@ from tests.engine.house import HANG, Script, failing
 from tests.sim.check.engines import ask, trace_of
 from tests.support.mutants import Mutant
 from understudy import Engine, ErrorClass, Request
+from understudy_actors.dispatcher.strategies import Strategy
+from understudy_actors.dispatcher.strategies.shares import SmoothWeighted
 from understudy_sim.check import check
 
 ACTORS = "understudy_actors"
@@ -111,6 +113,42 @@ def lonely() -> list[str]:
     config = {"max_attempts": 9, "providers": {"only": {"kind": "function"}}}
     events, rules = trace_of(config, {"only": only}, drive)
     return [each.monitor for each in check(events, rules=rules)]
+
+
+def weighed(strategy: Strategy) -> list[str]:
+    """Shares of 1000, 10 and 5; after 45 turns the heavy one fails for good."""
+
+    async def heavy(request: Request) -> str:
+        if trio.current_time() > 45.0:
+            raise failing(ErrorClass.SERVER)
+        return "fine"
+
+    async def drive(engine: Engine) -> None:
+        engine.set_strategy(strategy)
+        for _ in range(90):
+            await ask(engine)
+            await trio.sleep(1.0)
+
+    provider = {"kind": "function", "breaker": {"trip_after": 1, "cooldown": 600.0}}
+    weights = {"heavy": 1000.0, "light": 10.0, "lighter": 5.0}
+    config = {"providers": {name: {**provider, "weight": w} for name, w in weights.items()}}
+    functions = {"heavy": heavy, "light": Script("fine"), "lighter": Script("fine")}
+    events, rules = trace_of(config, functions, drive)
+    return [each.monitor for each in check(events, rules=rules)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("credit[index] *= total / self._total", "credit[index] *= 1.0"),  # leaves debts behind
+        ("credit[order[0].index] -= total", "credit[order[0].index] -= total / 2"),
+        ("return candidate.spec.weight", "return 1.0"),
+    ],
+)
+def test_a_fault_of_turns_breaks_the_law_of_shares(old: str, new: str) -> None:
+    assert weighed(SmoothWeighted()) == []
+    faulty = Mutant("breaks S27", f"{ACTORS}.dispatcher.strategies.shares", old, new).plant()
+    assert set(weighed(faulty.SmoothWeighted())) == {"S27"}
 
 
 def test_without_a_fault_nobody_complains() -> None:

@@ -14,6 +14,7 @@ from tests.sim.check.cases_of_fairness import CASES as FAIRNESS, UNSAID
 from tests.sim.check.cases_of_limits import CASES as LIMITS
 from tests.sim.check.cases_of_lives import CASES as LIVES
 from tests.sim.check.cases_of_money import CASES as MONEY
+from tests.sim.check.cases_of_room import CASES as ROOM
 from tests.sim.check.cases_of_sharing import CASES as SHARING
 from tests.sim.check.cases_of_streams import CASES as STREAMS
 from tests.sim.check.cases_of_waiting import CASES as WAITING
@@ -152,6 +153,7 @@ CASES = [
     *COPIES,
     *LIMITS,
     *SHARING,
+    *ROOM,
     *ACCOUNTS,
     *CACHING,
     # S1

@@ -16,6 +16,21 @@ def planted(name: str, module: str, old: str, new: str) -> Mutant:
 
 
 MUTANTS = [
+    planted("nothing counts later", "room", "self.ended[0] < now - COUNTS_S", "True"),
+    planted("all belong", "room", 'scope if scope.partition(" ")[0] in _TOLD else ""', '""'),
+    planted(
+        "learned for a minute",
+        "room",
+        "LEARNED_S if provider in self._learned else COUNTS_S",
+        "COUNTS_S",
+    ),
+    planted("charges are lost", "room", "+= event.micro_usd - reserved", "+= 0"),
+    planted("windows never end", "room", "if event.wall < end else 0", ""),
+    planted("breaches are lost", "room", "self._unsure.add(event.budget)", "pass"),
+    planted("all alike", "rotation", "1.0 if strategy == _EQUAL else", "1.0 if strategy else"),
+    planted("one line", "rotation", "event.model, event.needs", "event.model"),
+    planted("nobody waits", "rotation", "or NO_SLOT in event.left_out.values()", ""),
+    planted("others take none", "rotation", "Selected: self._begin_anew,", ""),
     planted("outcomes forgotten", "requests", "over[request] = here\n", "pass\n"),
     planted("any attempt may come back", "requests", "in asked.left:", "in ():"),
     planted("one attempt more", "requests", "asked.count > asked.most", "asked.count > 99"),
