@@ -14,6 +14,7 @@ from understudy.accounts.accounts import book_of
 from understudy.adapters.base import Adapter, JobAdapter, StreamingAdapter, Target, WireAdapter
 from understudy.adapters.local import LocalAdapter
 from understudy.adapters.registry import BUILT_IN as WIRES, Registry
+from understudy.alerts.post import Teller
 from understudy.cache.cache import Cache
 from understudy.caching import cache_of
 from understudy.config import (
@@ -76,7 +77,7 @@ class Parts:
     """Everything an engine consists of.
 
     `adapters` is by provider, `targets` (only those reached over HTTP) by endpoint name; `streams`
-    are closed with the engine.
+    are closed with the engine, and `tellers` are waited for before that.
     """
 
     config: Config
@@ -98,6 +99,7 @@ class Parts:
     cache: Cache | None = None
     keeping: Keeping | None = None
     streams: WeakSet[EventStream] = attrs.Factory(WeakSet)
+    tellers: tuple[Teller, ...] = ()
 
 
 def assemble(

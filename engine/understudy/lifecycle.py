@@ -12,6 +12,7 @@ import trio
 
 from understudy.accounts.accounts import closed, taken
 from understudy.adapters.registry import Registry
+from understudy.alerts.post import tellers
 from understudy.assembly import Parts, StrategyMaker, assemble
 from understudy.config import Config, discover, find
 from understudy.engine import Engine
@@ -108,6 +109,15 @@ class open_engine:
                 escalate=self._escalate,
                 kept=kept,
             )
+            if config.monitoring:
+                parts.tellers = tellers(
+                    config.alerts,
+                    self._environ,
+                    transport,
+                    ports.clock,
+                    parts.trace,
+                    parts.contained,
+                )
         except BaseException:
             with trio.CancelScope(shield=True):
                 if store is not None:
@@ -120,6 +130,9 @@ class open_engine:
         self._nursery_manager = trio.open_nursery()
         nursery = self._nursery = await self._nursery_manager.__aenter__()
         nursery.start_soon(parts.wheel.run, parts.ports.clock, name="understudy timers")
+        for teller in parts.tellers:
+            parts.trace.listen(teller.hear, fine=False)
+            nursery.start_soon(teller.run, name=f"alerts {teller.config.name}")
         if parts.keeping is not None:
             parts.keeping.tell_opened(parts.trace)
             if parts.wiring.book is not None and parts.trace.on:
@@ -186,6 +199,9 @@ async def close(parts: Parts, drain_s: float) -> None:
     await _idle(parts, LAST_WORD_S)
     if parts.keeping is not None:
         await parts.keeping.store.close()
+    with trio.move_on_after(LAST_WORD_S):
+        for teller in parts.tellers:
+            await teller.finish()
     if parts.wiring.book is not None and parts.trace.on:
         parts.trace.emit(closed(parts.wiring.book, parts.ports.clock.now()))
     await parts.transport.aclose()

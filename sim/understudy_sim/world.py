@@ -114,7 +114,7 @@ async def _play(
 
     def opening(disk: SimDisk | None, trace: Trace) -> open_engine:
         return open_engine(
-            scenario.config,
+            replace(scenario.config, alerts=()),  # nobody is woken by a simulation
             ports=Ports(clock=sim.clock, ids=sim.ids, randomness=sim.randomness, trace=trace),
             transport=SimTransport(servers),
             store=None if disk is None else disk.open(),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from understudy.cli.alerts import alerts
 from understudy.cli.budgets import budgets
 from understudy.cli.config import config
 from understudy.cli.costs import costs
@@ -79,6 +80,7 @@ def build() -> typer.Typer:
     app.add_typer(providers)
     app.add_typer(config)
     app.add_typer(imports)
+    app.add_typer(alerts)
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         _add(app, point)
     app.command()(version)

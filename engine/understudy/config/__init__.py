@@ -6,6 +6,7 @@ specs = endpoints(config, lookup=prices.lookup)
 """
 
 from understudy.config.accounts import AccountsConfig
+from understudy.config.alerts import AlertConfig
 from understudy.config.breaker import BreakerConfig, breaker_policy
 from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.checks import check, problems
@@ -65,6 +66,7 @@ __all__ = [
     "StreamConfig", "StreamHedgeConfig", "BudgetConfig", "GuardConfig", "ConcurrencyConfig",
     "CacheConfig", "OperationCacheConfig", "HoldConfig", "HealthCheckConfig", "LogConfig",
     "ComplexityConfig", "AccountsConfig", "HttpConfig", "LimitConfig", "StoreConfig",
+    "AlertConfig",
     # judge and show
     "check", "problems", "BadKey", "redacted", "schema",
     # resolve

@@ -43,7 +43,17 @@ def problems(config: Config, *, strategies: Collection[str], kinds: Kinds = KIND
         *_fallbacks(config, kinds),
         *_budgets(config, kinds),
         *_cached(config, kinds),
+        *_alerts(config),
     ]
+
+
+def _alerts(config: Config) -> Iterator[BadKey]:
+    """Messages and lines of the log tell them apart by their names."""
+    names = [each.name for each in config.alerts]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            why = f"is {show(name)}, which another one is called: name each of them"
+            yield BadKey(why, "name").under(place).under("alerts")
 
 
 def _cached(config: Config, kinds: Kinds) -> Iterator[BadKey]:

@@ -9,6 +9,7 @@ from msgspec import field
 from msgspec.structs import force_setattr, replace
 
 from understudy.config.accounts import AccountsConfig
+from understudy.config.alerts import AlertConfig
 from understudy.config.breaker import BreakerConfig
 from understudy.config.caching import CacheConfig, OperationCacheConfig
 from understudy.config.faults import BadKey
@@ -91,6 +92,7 @@ class Config(Section, frozen=True, kw_only=True):
         breaker: When to stop asking a provider, for those that do not say.
         http: How bytes are moved.
         log: Log lines.
+        alerts: Who is told of budgets, breakers and availability; nobody unless written.
         gateway: The HTTP service that `understudy serve` runs.
         degraded: Operation to the text to answer when all fail.
         operations: What differs from one operation to another.
@@ -129,6 +131,7 @@ class Config(Section, frozen=True, kw_only=True):
     breaker: BreakerConfig = BreakerConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
+    alerts: tuple[AlertConfig, ...] = ()
     gateway: GatewayConfig = GatewayConfig()
     degraded: dict[Name, Text] = field(default_factory=dict)
     operations: dict[Name, OperationConfig] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import msgspec
 
 from understudy.config import LogConfig
 from understudy_actors.domain import events
+from understudy_actors.domain.alert_events import AlertLost, AlertRaised
 from understudy_actors.domain.events import Event
 from understudy_actors.domain.money_events import BoundBreached, BudgetAlert, PricesOld
 from understudy_actors.domain.store_events import StoreFailing, StoreOpened, StoreWorking
@@ -48,6 +49,8 @@ _LEVEL_OF: Final[Mapping[type[Event], str]] = MappingProxyType(
         StoreOpened: "info",
         StoreFailing: "error",
         StoreWorking: "warning",
+        AlertRaised: "warning",
+        AlertLost: "error",
     }
 )
 """Every other event is for debugging."""

@@ -56,7 +56,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     **_each("allowed_fails_policy model_group_retry_policy", ERRORS),
     **_each(
         "alerting alerting_threshold alert_types alerting_args alert_to_webhook_url",
-        "nobody is alerted by it: /metrics and the log tell",
+        "who is told of troubles stands under `[[alerts]]`, which is not written by itself",
     ),
     **_each(
         "max_internal_user_budget internal_user_budget_duration default_team_settings "
