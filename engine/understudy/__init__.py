@@ -4,7 +4,14 @@
 this starts nothing, reads nothing and configures nothing.
 """
 
-from understudy.accounts.reports import Costs, DayUsage, ProviderCosts, TopModel, TopUser
+from understudy.accounts.reports import (
+    Costs,
+    DayUsage,
+    ProviderCosts,
+    TopModel,
+    TopSpender,
+    TopUser,
+)
 from understudy.adapters.base import (
     Adapter,
     CallAdapter,
@@ -90,7 +97,7 @@ __all__ = [
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
     "BudgetProjection", "BudgetStanding", "CacheStats", "RoutableModel",
-    "Costs", "ProviderCosts", "TopModel", "TopUser", "DayUsage",
+    "Costs", "ProviderCosts", "TopModel", "TopUser", "TopSpender", "DayUsage",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",
     # what can go wrong

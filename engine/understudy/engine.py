@@ -9,8 +9,8 @@ from typing import Any, Literal, overload
 
 import trio
 
-from understudy.accounts.accounts import Accounts, TopOf
-from understudy.accounts.reports import Costs, DayUsage, TopModel, TopUser
+from understudy.accounts.accounts import Accounts, Spenders, TopOf
+from understudy.accounts.reports import Costs, DayUsage, TopModel, TopSpender, TopUser
 from understudy.adapters.base import Reply
 from understudy.assembly import Parts
 from understudy.cache.shelf import CacheStats
@@ -257,10 +257,17 @@ class Engine:
         self, what: Literal["users"], most: int = 10, *, days: int | None = None
     ) -> tuple[TopUser, ...]: ...
 
+    @overload
+    def top(
+        self, what: Spenders, most: int = 10, *, days: int | None = None
+    ) -> tuple[TopSpender, ...]: ...
+
     def top(
         self, what: TopOf = "models", most: int = 10, *, days: int | None = None
-    ) -> tuple[TopModel, ...] | tuple[TopUser, ...]:
-        """The `most` used `models` or dearest `users` of the last `days` calendar days, or of all.
+    ) -> tuple[TopModel, ...] | tuple[TopUser, ...] | tuple[TopSpender, ...]:
+        """The `most` used `models` or dearest `users`, `keys`, `teams` or `tags`.
+
+        Of the last `days` calendar days, or of all.
 
         Raises:
             InvalidRequest: One of these is none, or accounts are switched off.

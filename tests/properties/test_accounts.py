@@ -493,7 +493,7 @@ def test_two_histograms_are_one(some: list[int], more: list[int]) -> None:
         (lambda a: a.usage(True), "days is True"),
         (lambda a: a.usage(None), "days is None"),
         (lambda a: a.top("models", -1), "most is -1"),
-        (lambda a: a.top("wishes"), "top of 'wishes': there is `models` and `users`"),
+        (lambda a: a.top("wishes"), "top of 'wishes': there is models, users, keys"),
     ],
 )
 def test_a_wrong_question_is_refused(ask: Callable[[Any], Any], said: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args, overload
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
 
 from understudy.accounts.book import Book
 from understudy.accounts.keeping import UsageSource, restore
@@ -11,9 +11,11 @@ from understudy.accounts.reports import (
     Costs,
     DayUsage,
     TopModel,
+    TopSpender,
     TopUser,
     costs_of,
     top_models,
+    top_spenders,
     top_users,
     usage_of,
     whole,
@@ -26,7 +28,9 @@ from understudy_actors.domain.money_events import AccountsClosed, AccountsTaken
 if TYPE_CHECKING:
     from understudy.store.keeping import Keeping
 
-TopOf: TypeAlias = Literal["models", "users"]
+Spenders: TypeAlias = Literal["keys", "teams", "tags"]
+TopOf: TypeAlias = Literal["models", "users"] | Spenders
+_KINDS: Final = {"keys": "key", "teams": "team", "tags": "tag"}
 DAYS_SHOWN_MAX: Final = 3660
 TOP_MAX: Final = 100_000
 
@@ -98,19 +102,28 @@ class Accounts:
         self, what: Literal["users"], most: int = 10, days: int | None = None
     ) -> tuple[TopUser, ...]: ...
 
+    @overload
+    def top(
+        self, what: Spenders, most: int = 10, days: int | None = None
+    ) -> tuple[TopSpender, ...]: ...
+
     def top(
         self, what: TopOf = "models", most: int = 10, days: int | None = None
-    ) -> tuple[TopModel, ...] | tuple[TopUser, ...]:
-        """The most used `models`, or the dearest `users`.
+    ) -> tuple[TopModel, ...] | tuple[TopUser, ...] | tuple[TopSpender, ...]:
+        """The most used `models`, or the dearest `users`, `keys`, `teams` or `tags`.
 
         Raises:
             InvalidRequest: There is no such list, or one of the numbers is none.
         """
-        if what not in get_args(TopOf):
-            raise InvalidRequest(f"top of {what!r}: there is `models` and `users`")
+        if what not in ("models", "users", *_KINDS):
+            raise InvalidRequest(f"top of {what!r}: there is models, users, {', '.join(_KINDS)}")
         first, today = self._since(days)
-        rows = self.book.rows(first, None if first is None else today)
+        last = None if first is None else today
+        rows = self.book.rows(first, last)
         most = whole("most", most, TOP_MAX)
+        if (kind := _KINDS.get(what)) is not None:
+            shares = self.book.shares(kind, first, last)
+            return top_spenders(shares, rows, most, rest=kind != "tag")
         return top_models(rows, most) if what == "models" else top_users(rows, most)
 
     def usage(self, days: int = 30) -> tuple[DayUsage, ...]:

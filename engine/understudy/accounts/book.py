@@ -8,13 +8,15 @@ is counted among the others, so that no money is lost, and those who are named a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from operator import sub
 from typing import Final, TypeAlias
 
 import attrs
 
 from understudy.accounts.latency import Latencies, bucket_of
-from understudy.accounts.tally import Row, Tally, total_of
+from understudy.accounts.tally import ZEROS, Row, Share, Tally, total_of
 from understudy_actors.domain.result import Attempt, Usage
 from understudy_actors.ledger.windows import Zone, day_of
 
@@ -23,6 +25,8 @@ USERS_MAX: Final = 1000
 NAME_MAX: Final = 128
 """Whose name is longer, in characters, is counted among the others."""
 
+Scope: TypeAlias = tuple[str, str]
+"""A kind (`key`, `team`, `tag`) and a name."""
 _Endpoint: TypeAlias = tuple[str, str]
 _Person: TypeAlias = tuple[str | None, str | None]
 _NOBODY: Final[_Person] = (None, None)
@@ -39,6 +43,8 @@ class _Day:
     others: dict[_Endpoint, Row] = attrs.Factory(dict)
     times: dict[_Endpoint, Latencies] = attrs.Factory(dict)
     people: set[_Person] = attrs.Factory(set)
+    shares: dict[Scope, Share] = attrs.Factory(dict)
+    named: Counter[str] = attrs.Factory(Counter)
 
 
 class Book:
@@ -50,7 +56,7 @@ class Book:
         Args:
             zone: Where days begin.
             days_max: How many days are kept; the oldest goes first.
-            users_max: How many users (of a tenant) a day names.
+            users_max: How many users (of a tenant), keys, teams and tags a day names, of each.
         """
         self._zone = zone
         self._days_max = days_max
@@ -58,7 +64,7 @@ class Book:
         self._days: dict[int, _Day] = {}
         self._day = _Day(0, math.inf, -math.inf)  # holds no time
         self._stir: Callable[[], None] | None = None
-        self._owed: list[Row] = []
+        self._owed: list[Row | Share] = []
         self._forgotten = False
         self._gone = Tally()
         self._restored = Tally()
@@ -71,10 +77,12 @@ class Book:
         tenant: str | None,
         wall: float,
         idle_s: float = 0.0,
+        scopes: Sequence[Scope] = (),
     ) -> None:
         """Count an attempt that was sent, and has ended at `wall`.
 
-        `usage` is None if nobody knows; of its time, `idle_s` was its caller's.
+        `usage` is None if nobody knows; of its time, `idle_s` was its caller's. It counts for each
+        of `scopes` (a key, a team, tags) too, none of them twice.
         """
         began = wall - attempt.elapsed_s
         day = self._day
@@ -85,6 +93,7 @@ class Book:
             row = self._open(day, attempt.provider, attempt.model, user, tenant)
         if not row.owed:
             self._owe(row)
+        before = row.numbers() if scopes else ZEROS
         row.attempts += 1
         cost = attempt.cost_usd
         if cost is None:
@@ -96,18 +105,19 @@ class Book:
             row.successes += 1
             row.elapsed_us += micros
             row.times.counts[bucket_of(micros)] += 1
-        if usage is None:
-            return
-        row.input_tokens += usage.input_tokens
-        row.output_tokens += usage.output_tokens
-        if cost is not None:
-            row.priced_tokens += usage.input_tokens + usage.output_tokens
-        if usage.cached_tokens:
-            row.cached_tokens += usage.cached_tokens
-        if usage.reasoning_tokens:
-            row.reasoning_tokens += usage.reasoning_tokens
-        if usage.estimated:
-            row.estimated_tokens += usage.input_tokens + usage.output_tokens
+        if usage is not None:
+            row.input_tokens += usage.input_tokens
+            row.output_tokens += usage.output_tokens
+            if cost is not None:
+                row.priced_tokens += usage.input_tokens + usage.output_tokens
+            if usage.cached_tokens:
+                row.cached_tokens += usage.cached_tokens
+            if usage.reasoning_tokens:
+                row.reasoning_tokens += usage.reasoning_tokens
+            if usage.estimated:
+                row.estimated_tokens += usage.input_tokens + usage.output_tokens
+        if scopes:
+            self._share(day, scopes, tuple(map(sub, row.numbers(), before)))
 
     def today(self, wall: float) -> int:
         """The day that holds a time."""
@@ -119,6 +129,15 @@ class Book:
             if (first is None or number >= first) and (last is None or number <= last):
                 yield from self._days[number].rows.values()
                 yield from self._days[number].others.values()
+
+    def shares(self, kind: str, first: int | None, last: int | None) -> list[Share]:
+        """What each key, team or tag (`kind`) came to, by day; days as in `rows`."""
+        days = (
+            day
+            for number, day in sorted(self._days.items())
+            if (first is None or number >= first) and (last is None or number <= last)
+        )
+        return [each for day in days for each in day.shares.values() if each.kind == kind]
 
     @property
     def restored(self) -> Tally:
@@ -137,8 +156,8 @@ class Book:
         """From now on note what grows, to be taken; `stir` is called when there is something."""
         self._stir = stir
 
-    def take(self) -> tuple[list[Row], int | None]:
-        """The rows that have grown since; and the first day that is kept, if one went."""
+    def take(self) -> tuple[list[Row | Share], int | None]:
+        """What has grown since; and the first day that is kept, if one went."""
         owed, self._owed = self._owed, []
         first = min(self._days) if self._forgotten else None
         self._forgotten = False
@@ -155,7 +174,40 @@ class Book:
             day.rows[row.provider, row.model, row.user, row.tenant] = row
             day.people.add((row.user, row.tenant))
 
-    def _owe(self, row: Row) -> None:
+    def restore_share(self, share: Share) -> None:
+        """As `restore`, after all rows."""
+        day = self._days.get(share.day) or self._begin(share.day)
+        day.shares[share.kind, share.name] = share
+        if not share.others:
+            day.named[share.kind] += 1
+
+    def _share(self, day: _Day, scopes: Sequence[Scope], grown: tuple[int, ...]) -> None:
+        for scope in scopes:
+            share = day.shares.get(scope)
+            if share is None:
+                share = self._open_share(day, *scope)
+            if not share.owed:
+                self._owe(share)
+            share.grow(grown)
+
+    def _open_share(self, day: _Day, kind: str, name: str) -> Share:
+        """The share of a scope that the day has none for: a new one, or that of the others."""
+        plain = _plain(name) or ""
+        others = day.named[kind] >= self._users_max or not 0 < len(name) <= NAME_MAX
+        place = kind, "" if others else name
+        share = day.shares.get(place)
+        if share is None:
+            share = day.shares[place] = Share(
+                day=day.number,
+                kind=kind,
+                name="" if others else plain,
+                others=others,
+                owed=self._stir is None,
+            )
+            day.named[kind] += not others
+        return share
+
+    def _owe(self, row: Row | Share) -> None:
         row.owed = True
         self._owed.append(row)
         if self._stir is not None:

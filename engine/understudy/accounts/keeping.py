@@ -12,12 +12,13 @@ from typing import Final
 
 from understudy.accounts.book import Book
 from understudy.accounts.latency import Latencies
-from understudy.accounts.tally import NUMBERS, Row
+from understudy.accounts.tally import NUMBERS, Row, Share
 from understudy_actors.keeper.batch import Addend
 from understudy_actors.keeper.outbox import Changes
 
 USAGE: Final = "usage"
 LATENCY: Final = "latency"
+SPENDERS: Final = "spenders"
 _OTHERS: Final = "*"
 
 
@@ -34,7 +35,7 @@ class UsageSource:
         rows, first = self._book.take()
         if not rows and first is None:
             return None
-        before = {} if first is None else {USAGE: first, LATENCY: first}
+        before = {} if first is None else dict.fromkeys((USAGE, LATENCY, SPENDERS), first)
         return Changes(sums=_added(rows), before=before)
 
     def kept(self) -> None:
@@ -45,12 +46,15 @@ def restore(book: Book, sums: Iterable[Addend]) -> None:
     """Put in what earlier processes have counted."""
     times: dict[tuple[int | str, ...], list[tuple[int, int]]] = {}
     rows: list[Addend] = []
+    shares: list[Addend] = []
     for each in sums:
         if each.table == LATENCY:
             *endpoint, bucket = each.key
             times.setdefault(tuple(endpoint), []).append((int(bucket), each.numbers[0]))
         elif each.table == USAGE:
             rows.append(each)
+        elif each.table == SPENDERS:
+            shares.append(each)
     known: dict[tuple[int | str, ...], Latencies] = {}
     for each in sorted(rows, key=lambda row: row.key):
         endpoint_ = each.key[:3]
@@ -58,13 +62,19 @@ def restore(book: Book, sums: Iterable[Addend]) -> None:
             own = known[endpoint_] = Latencies(times.get(endpoint_, ()))
             own.take()
         book.restore(_row(each, own))
+    for each in shares:
+        book.restore_share(_share(each))
 
 
-def _added(rows: Iterable[Row]) -> list[Addend]:
-    """What was added to these rows, and to the times that they share."""
+def _added(rows: Iterable[Row | Share]) -> list[Addend]:
+    """What was added to these, and to the times that rows share."""
     found: list[Addend] = []
     times: dict[int, Row] = {}
     for row in rows:
+        if isinstance(row, Share):
+            who = _OTHERS if row.others else _written(row.name)
+            found.append(Addend(SPENDERS, (row.day, row.kind, who), row.take()))
+            continue
         if row.others:
             who, tenant = _OTHERS, ""
         else:
@@ -76,6 +86,19 @@ def _added(rows: Iterable[Row]) -> list[Addend]:
         for bucket, count in row.times.take():
             found.append(Addend(LATENCY, (row.day, row.provider, row.model, bucket), (count,)))
     return found
+
+
+def _share(kept: Addend) -> Share:
+    day, kind, who = kept.key
+    return Share(
+        **dict(zip(NUMBERS, kept.numbers, strict=True)),
+        day=int(day),
+        kind=str(kind),
+        name="" if who == _OTHERS else _read(str(who)) or "",
+        others=who == _OTHERS,
+        owed=False,
+        taken=kept.numbers,
+    )
 
 
 def _row(kept: Addend, times: Latencies) -> Row:

@@ -13,6 +13,10 @@ from understudy.accounts.accounts import Accounts
 from understudy.accounts.book import Book
 from understudy.accounts.keeping import restore
 from understudy.config import Config
+from understudy.keys.offline import stored
+from understudy.keys.opening import configured
+from understudy.keys.ring import Ring
+from understudy.keys.scopes import budgets_of
 from understudy.projecting import BudgetProjection, budget_projection
 from understudy.spending import BudgetStanding, budget_standing
 from understudy.store.opening import url_of
@@ -37,8 +41,8 @@ class Kept:
 
     Attributes:
         accounts: Questions to what was counted.
-        budgets: Every budget of the configuration. What may still be charged for attempts that run,
-            or that ran when the engine was killed, is reserved.
+        budgets: Every budget of the configuration, and of keys. What may still be charged for
+            attempts that run, or that ran when the engine was killed, is reserved.
         projections: What each of them will have spent, in the same order.
     """
 
@@ -78,7 +82,8 @@ def kept_of(config: Config, saved: Saved, wall: Callable[[], float]) -> Kept:
 def _standing(config: Config, saved: Saved, wall: float) -> list[tuple[Standing, Forecast]]:
     """Every budget with what was really spent; an engine that starts would charge more."""
     every = [_books(key, state) for key, state in saved.states.items() if key.startswith(PREFIX)]
-    ledger = Ledger([each.limit() for each in config.budgets], IanaZone(config.time_zone))
+    ring = Ring([*stored(saved), *configured(config)])
+    ledger = Ledger(budgets_of(config, ring), IanaZone(config.time_zone))
     ledger.keep(Keeping(lambda: None), map(_spent_only, every), wall)
     may_spend = {
         (books.limit.scope, books.limit.period, window.span): window.cover - window.spent

@@ -14,11 +14,12 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 
 from understudy.accounts.latency import Latencies
-from understudy.accounts.tally import Row, Tally, total_of
+from understudy.accounts.tally import Row, Share, Tally, total_of
 from understudy_actors.domain.errors import InvalidRequest
 
 _EPOCH: Final = date(1970, 1, 1)
 _Key = TypeVar("_Key", bound=Hashable)
+_Row = TypeVar("_Row", bound=Tally)
 
 
 class Sums(Struct, frozen=True, kw_only=True):
@@ -103,6 +104,20 @@ class TopUser(Sums, frozen=True, kw_only=True):
     share_percent: float
 
 
+class TopSpender(Sums, frozen=True, kw_only=True):
+    """A key, a team or a tag.
+
+    Attributes:
+        name: Which one; None for what was asked without any.
+        others: These are all who came on a day that had its most names already.
+        share_percent: Their part of all costs; of tags, those of a request count for each.
+    """
+
+    name: str | None
+    others: bool
+    share_percent: float
+
+
 class DayUsage(Sums, frozen=True, kw_only=True):
     """One day."""
 
@@ -158,6 +173,38 @@ def top_users(rows: Iterable[Row], most: int) -> tuple[TopUser, ...]:
     )
 
 
+def top_spenders(
+    shares: Iterable[Share], rows: Iterable[Row], most: int, *, rest: bool
+) -> tuple[TopSpender, ...]:
+    """The dearest keys, teams or tags: by cost, then by tokens, then by attempts.
+
+    `rows` is everything; with `rest`, what of it is in no share is nobody's.
+    """
+    found: dict[tuple[bool, str | None], Tally] = {
+        (others, name): total_of(own)
+        for (others, name), own in _grouped(shares, lambda each: (each.others, each.name)).items()
+    }
+    every = total_of(rows)
+    if rest:
+        named = total_of(found.values()).numbers()
+        left = Tally(*map(int.__sub__, every.numbers(), named))
+        if left.attempts > 0:
+            found[False, None] = left
+    ranked = sorted(
+        found.items(),
+        key=lambda e: (-e[1].micro_usd, -e[1].tokens, -e[1].attempts, e[0][0], e[0][1] or ""),
+    )
+    return tuple(
+        TopSpender(
+            **_sums(total),
+            name=None if others else name,
+            others=others,
+            share_percent=_percent(total.micro_usd, every.micro_usd),
+        )
+        for (others, name), total in ranked[:most]
+    )
+
+
 def usage_of(rows: Iterable[Row], *, since: int, until: int) -> tuple[DayUsage, ...]:
     """One entry for each day from `since` to `until`, those without any use too."""
     found = _grouped(rows, lambda row: row.day)
@@ -197,8 +244,8 @@ def _provider(name: str, rows: list[Row]) -> ProviderCosts:
     )
 
 
-def _grouped(rows: Iterable[Row], key: Callable[[Row], _Key]) -> dict[_Key, list[Row]]:
-    found: dict[_Key, list[Row]] = {}
+def _grouped(rows: Iterable[_Row], key: Callable[[_Row], _Key]) -> dict[_Key, list[_Row]]:
+    found: dict[_Key, list[_Row]] = {}
     for row in rows:
         found.setdefault(key(row), []).append(row)
     return found

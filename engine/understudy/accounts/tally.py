@@ -80,26 +80,18 @@ def total_of(tallies: Iterable[Tally]) -> Tally:
 
 
 @attrs.define(slots=True, eq=False)
-class Row(Tally):
-    """A tally with its key.
+class Grown(Tally):
+    """A tally of one day that tells by how much it has grown.
 
     Attributes:
         day: Days since 1970-01-01 in the configured time zone.
-        provider, model: Who was asked.
-        user, tenant: For whom; None where the request named nobody.
-        others: It stands for everybody who came when a day had its most users.
-        times: How long the day's answers of this model took; shared by all of its rows.
+        others: It stands for everybody who came when a day had its most names.
         owed: It has grown since it was taken, and is noted as such.
         taken: The numbers that were taken.
     """
 
     day: int = 0
-    provider: str = ""
-    model: str = ""
-    user: str | None = None
-    tenant: str | None = None
     others: bool = False
-    times: Latencies = attrs.Factory(Latencies)
     owed: bool = True
     taken: tuple[int, ...] = ZEROS
 
@@ -107,3 +99,38 @@ class Row(Tally):
         """The numbers by which it has grown since this was called last."""
         before, self.taken, self.owed = self.taken, self.numbers(), False
         return tuple(map(sub, self.taken, before))
+
+
+@attrs.define(slots=True, eq=False)
+class Share(Grown):
+    """What the attempts for one key, team or tag came to, at whatever provider.
+
+    Attributes:
+        kind: `key`, `team` or `tag`.
+        name: Which one; empty for the others.
+    """
+
+    kind: str = ""
+    name: str = ""
+
+    def grow(self, numbers: Iterable[int]) -> None:
+        """Add numbers in the order of `NUMBERS`."""
+        for name, number in zip(NUMBERS, numbers, strict=True):
+            setattr(self, name, getattr(self, name) + number)
+
+
+@attrs.define(slots=True, eq=False)
+class Row(Grown):
+    """A tally with its key.
+
+    Attributes:
+        provider, model: Who was asked.
+        user, tenant: For whom; None where the request named nobody.
+        times: How long the day's answers of this model took; shared by all of its rows.
+    """
+
+    provider: str = ""
+    model: str = ""
+    user: str | None = None
+    tenant: str | None = None
+    times: Latencies = attrs.Factory(Latencies)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, NoReturn, overload
 
-from understudy.accounts.accounts import TopOf
-from understudy.accounts.reports import Costs, DayUsage, TopModel, TopUser
+from understudy.accounts.accounts import Spenders, TopOf
+from understudy.accounts.reports import Costs, DayUsage, TopModel, TopSpender, TopUser
 from understudy.bridges.blocking_streams import BlockingEvents, BlockingStream
 from understudy.bridges.functions import Functions, in_a_thread
 from understudy.bridges.threadrun import ThreadRun
@@ -186,9 +186,14 @@ class BlockingEngine:
         self, what: Literal["users"], most: int = 10, *, days: int | None = None
     ) -> tuple[TopUser, ...]: ...
 
+    @overload
+    def top(
+        self, what: Spenders, most: int = 10, *, days: int | None = None
+    ) -> tuple[TopSpender, ...]: ...
+
     def top(
         self, what: TopOf = "models", most: int = 10, *, days: int | None = None
-    ) -> tuple[TopModel, ...] | tuple[TopUser, ...]:
+    ) -> tuple[TopModel, ...] | tuple[TopUser, ...] | tuple[TopSpender, ...]:
         """See `Engine.top`."""
         engine = self._engine
         if what == "models":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import enum
+from typing import TYPE_CHECKING, Annotated, Final
+
+from typer import Option
 
 from understudy.cli.accounts import (
     AsCsv,
@@ -17,6 +20,7 @@ from understudy.cli.accounts import (
 )
 from understudy.cli.options import AsJson, ConfigFile
 from understudy.cli.output import console, emit, table
+from understudy.cli.top import keys, models, tags, teams, users
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,14 +28,43 @@ if TYPE_CHECKING:
     from understudy.accounts.reports import Costs, Sums
 
 
+TOP_MAX: Final = 100_000
+
+
+class By(enum.StrEnum):
+    """Whose costs are shown."""
+
+    PROVIDER = "provider"
+    MODEL = "model"
+    KEY = "key"
+    USER = "user"
+    TEAM = "team"
+    TAG = "tag"
+
+
 def costs(
-    config: ConfigFile = None, days: Days = None, as_json: AsJson = False, as_csv: AsCsv = False
+    config: ConfigFile = None,
+    by: Annotated[By, Option(help="Each one's part: `top` shows the same of the first few.")] = (
+        By.PROVIDER
+    ),
+    days: Days = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
-    """Show total and mean costs, and each provider's part, from the store.
+    """Show total and mean costs, and each provider's part (or each key's, ...), from the store.
 
     JSON and CSV hold the fields of `understudy.Costs` and `understudy.ProviderCosts`.
     """
     one_format(as_json, as_csv)
+    if by is not By.PROVIDER:
+        {
+            By.MODEL: models,
+            By.KEY: keys,
+            By.USER: users,
+            By.TEAM: teams,
+            By.TAG: tags,
+        }[by](config, TOP_MAX, days, as_json, as_csv)
+        return
     report = kept(config).accounts.costs(days)
     if as_json:
         emit(report)

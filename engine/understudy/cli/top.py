@@ -1,8 +1,9 @@
-"""`understudy top models` and `understudy top users`."""
+"""`understudy top models`, `users`, `keys`, `teams` and `tags`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -25,9 +26,14 @@ from understudy.cli.options import AsJson, ConfigFile
 from understudy.cli.output import console, emit, table
 
 if TYPE_CHECKING:
+    from understudy.accounts.accounts import Spenders
     from understudy.accounts.reports import TopUser
 
-top = Typer(name="top", help="The most used models, the dearest users.", no_args_is_help=True)
+top = Typer(
+    name="top",
+    help="The most used models, the dearest users, keys, teams and tags.",
+    no_args_is_help=True,
+)
 
 Most: TypeAlias = Annotated[
     int, typer.Option("--most", "-n", min=1, max=100_000, help="So many at most.")
@@ -83,6 +89,62 @@ def users(
         return
     rows = [(_who(each), each.usd, dollars(each.usd), each) for each in found]
     _show("user", "cost", rows, ("attempts", lambda each: f"{each.attempts:,}"))
+
+
+@top.command()
+def keys(
+    config: ConfigFile = None,
+    most: Most = 10,
+    days: Days = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show the dearest keys, by cost, from the store.
+
+    JSON and CSV hold the fields of `understudy.TopSpender`, here as in `teams` and `tags`.
+    """
+    _spenders("keys", config, most, days, as_json, as_csv)
+
+
+@top.command()
+def teams(
+    config: ConfigFile = None,
+    most: Most = 10,
+    days: Days = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show the dearest teams, by cost, from the store."""
+    _spenders("teams", config, most, days, as_json, as_csv)
+
+
+@top.command()
+def tags(
+    config: ConfigFile = None,
+    most: Most = 10,
+    days: Days = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show the dearest tags, by cost, from the store; a request counts for each of its tags."""
+    _spenders("tags", config, most, days, as_json, as_csv)
+
+
+def _spenders(
+    what: Spenders, config: Path | None, most: int, days: int | None, as_json: bool, as_csv: bool
+) -> None:
+    from understudy.accounts.reports import TopSpender
+
+    one_format(as_json, as_csv)
+    found = [replace(e, name=_safe(e.name)) for e in kept(config).accounts.top(what, most, days)]
+    if as_json or as_csv:
+        emit_csv(TopSpender, found) if as_csv else emit(found)
+        return
+    others, one = "(others, on days with too many)", what[:-1]
+    rows = [
+        (others if e.others else e.name or f"(no {one})", e.usd, dollars(e.usd), e) for e in found
+    ]
+    _show(one, "cost", rows, ("attempts", lambda each: f"{each.attempts:,}"))
 
 
 def _show(

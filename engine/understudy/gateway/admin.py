@@ -10,7 +10,7 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 from starlette.routing import Route
 
-from understudy.accounts.reports import Costs, DayUsage, TopModel, TopUser
+from understudy.accounts.reports import Costs, DayUsage, TopModel, TopSpender, TopUser
 from understudy.cache.shelf import CacheStats
 from understudy.gateway.asked import converted
 from understudy.gateway.body import read_json
@@ -74,6 +74,18 @@ READ: Final[dict[str, tuple[Any, Callable[[Any, Http], Any]]]] = {
         lambda engine, http: engine.top("models", days=_days(http)),
     ),
     "/top/users": (tuple[TopUser, ...], lambda engine, http: engine.top("users", days=_days(http))),
+    "/top/keys": (
+        tuple[TopSpender, ...],
+        lambda engine, http: engine.top("keys", days=_days(http)),
+    ),
+    "/top/teams": (
+        tuple[TopSpender, ...],
+        lambda engine, http: engine.top("teams", days=_days(http)),
+    ),
+    "/top/tags": (
+        tuple[TopSpender, ...],
+        lambda engine, http: engine.top("tags", days=_days(http)),
+    ),
     "/cache": (CacheStats | None, lambda engine, _: engine.cache_stats()),
     "/explain/{request_id}": (Explanation, lambda engine, http: _explained(engine, http)),
 }

@@ -1,4 +1,4 @@
-"""Who pays for an attempt: every scope that a budget is about and that the attempt belongs to."""
+"""Who pays for an attempt, and in whose accounts it counts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from collections.abc import Iterable
 from understudy.config.money import ENGINE, HEDGES
 from understudy_actors.domain.request import Request
 from understudy_actors.ledger.account import Scope
+
+
+def spenders(request: Request) -> tuple[tuple[str, str], ...]:
+    """Whose account an attempt counts in beside its user's: its key's, team's, and tags'."""
+    named = (("key", request.key), ("team", request.team))
+    words = dict.fromkeys((*request.tags, *request.labels))
+    own = [(kind, name) for kind, name in named if name is not None]
+    return (*own, *(("tag", each) for each in words))
 
 
 def payers(

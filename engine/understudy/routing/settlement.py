@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from understudy.adapters.base import Reply
+from understudy.routing.payers import spenders
 from understudy.routing.wiring import Wiring
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.domain.candidate import Candidate
@@ -73,7 +74,11 @@ def settle(
     if wiring.book is not None:
         idle_s, request = 0.0 if pace is None else pace.idle_s, flight.request
         wall = wiring.clock.wall()
-        wiring.book.count(flight.attempts[-1], usage, request.user, request.tenant, wall, idle_s)
+        own: tuple[tuple[str, str], ...] = ()
+        if request.key or request.team or request.labels or request.tags:
+            own = spenders(request)
+        user, tenant = request.user, request.tenant
+        wiring.book.count(flight.attempts[-1], usage, user, tenant, wall, idle_s, own)
     flight.wait_s = 0.0
 
 

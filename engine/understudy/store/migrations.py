@@ -35,6 +35,21 @@ class Migration(Struct, frozen=True):
     run: Callable[[Connection], None]
 
 
+_NUMBERS_OF_USE: Final = (
+    "attempts",
+    "successes",
+    "unknown",
+    "micro_usd",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "priced_tokens",
+    "estimated_tokens",
+    "elapsed_us",
+)
+
+
 def _states(connection: Connection) -> None:
     tables = MetaData()
     Table(
@@ -70,19 +85,6 @@ def _journal(connection: Connection) -> None:
 
 def _usage(connection: Connection) -> None:
     tables = MetaData()
-    numbers = (
-        "attempts",
-        "successes",
-        "unknown",
-        "micro_usd",
-        "input_tokens",
-        "output_tokens",
-        "cached_tokens",
-        "reasoning_tokens",
-        "priced_tokens",
-        "estimated_tokens",
-        "elapsed_us",
-    )
     Table(
         "understudy_usage",
         tables,
@@ -91,7 +93,7 @@ def _usage(connection: Connection) -> None:
         Column("model", String(200), primary_key=True),
         Column("who", String(600), primary_key=True),
         Column("tenant", String(600), primary_key=True),
-        *(Column(name, BigInteger, nullable=False) for name in numbers),
+        *(Column(name, BigInteger, nullable=False) for name in _NUMBERS_OF_USE),
     )
     Table(
         "understudy_latency",
@@ -105,10 +107,24 @@ def _usage(connection: Connection) -> None:
     tables.create_all(connection)
 
 
+def _spenders(connection: Connection) -> None:
+    tables = MetaData()
+    Table(
+        "understudy_spenders",
+        tables,
+        Column("day", Integer, primary_key=True, autoincrement=False),
+        Column("kind", String(20), primary_key=True),
+        Column("name", String(600), primary_key=True),
+        *(Column(name, BigInteger, nullable=False) for name in _NUMBERS_OF_USE),
+    )
+    tables.create_all(connection)
+
+
 MIGRATIONS: Final = (
     Migration(1, "the newest state of everything, and the number of the newest batch", _states),
     Migration(2, "the journal of what was charged", _journal),
     Migration(3, "accounts of use by day, provider, model and user", _usage),
+    Migration(4, "accounts of use by day and key, team or tag", _spenders),
 )
 VERSION: Final = len(MIGRATIONS)
 """The version of the tables that this code reads and writes."""

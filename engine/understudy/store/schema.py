@@ -73,5 +73,15 @@ LATENCY: Final = Table(
 )
 """How many answers took how long; see `understudy.accounts.latency` for what a bucket holds."""
 
-SUMS: Final = {"usage": USAGE, "latency": LATENCY}
+SPENDERS: Final = Table(
+    "understudy_spenders",
+    TABLES,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(20), primary_key=True),
+    Column("name", String(600), primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in NUMBERS),
+)
+"""What attempts came to for a key, a team or a tag (`kind`); `name` is written as in `USAGE`."""
+
+SUMS: Final = {"usage": USAGE, "latency": LATENCY, "spenders": SPENDERS}
 """The tables whose rows are added to: the columns of the key, then numbers."""

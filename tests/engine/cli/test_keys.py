@@ -204,8 +204,9 @@ def test_beside_a_gateway_that_runs_and_after_one_that_was_killed(tmp_path: Path
             assert f"is in use by process {process.pid}" in held.stderr
             assert "add --url" in held.stderr
             live = {"UNDERSTUDY_ADMIN_KEY": OPS, "UNDERSTUDY_URL": url}
+            own = ("--budget", "1/day", "--team", "red", "--tag", "beta")
             keys = {
-                name: run("keys", "create", name, "--budget", "1/day", **live).stdout.strip()
+                name: run("keys", "create", name, *own, **live).stdout.strip()
                 for name in ("ann", "bob", "cat")
             }
             assert all(map(KEY.fullmatch, keys.values()))
@@ -225,6 +226,16 @@ def test_beside_a_gateway_that_runs_and_after_one_that_was_killed(tmp_path: Path
             ("ann", "active"), ("bob", "revoked"), ("cat", "active")
         ]  # fmt: skip
         assert run("keys", "revoke", "ann", "-c", str(path)).exit_code == 0, "nobody holds it now"
+        for verb in (("top", "keys"), ("costs", "--by", "key")):
+            shown = run(*verb, "-c", str(path))
+            assert "ann" in shown.stdout, shown.stderr
+            assert "cat" in shown.stdout
+        (red,) = document(run("top", "teams", "-c", str(path), "--json"))
+        assert red["name"] == "red"
+        assert red["attempts"] == sum(e["attempts"] for e in document(
+            run("top", "keys", "-c", str(path), "--json")))  # fmt: skip
+        told = document(run("budgets", "-c", str(path), "--json"))
+        assert {(e["scope"], e["name"]) for e in told} >= {("key", "ann"), ("key", "cat")}
         with (
             gateway(str(path), log) as (url, _),
             httpx.Client(base_url=url, timeout=20.0, trust_env=False) as http,
@@ -266,7 +277,7 @@ def _talk(http: httpx.Client, key: str) -> list[str]:
     ops = {"authorization": f"Bearer {OPS}"}
     paths = [
         *("/status", "/metrics", "/health", "/v1/models", "/admin/keys", "/admin/keys/ann"),
-        *("/admin/costs", "/admin/usage", "/admin/budgets", "/admin/top/users", "/admin/cache"),
+        *("/admin/costs", "/admin/usage", "/admin/budgets", "/admin/top/users", "/admin/top/keys"),
         *(f"/admin/explain/r-{n}" for n in (14, 26, 35)),
     ]
     said += [http.get(each, headers=ops) for each in paths]
