@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 from understudy.config.presets import layered
 from understudy_sim.fault_kinds import Rate, RetryAfter, Seconds
 from understudy_sim.latency import Distribution, Lognormal
-from understudy_sim.mock.wire import Wire
+from understudy_sim.mock.wire import WorldWire
 from understudy_sim.reading import Refused
 from understudy_sim.workload import Name
 
@@ -20,7 +20,7 @@ Parallel: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 Usd: TypeAlias = Annotated[float, Meta(ge=0.0, le=1e9)]
 
 DOMAIN: Final = ".sim"
-_KINDS: Final[Mapping[Wire, str]] = {"openai": "openai-compatible", "anthropic": "anthropic"}
+_KINDS: Final[Mapping[WorldWire, str]] = {"openai": "openai-compatible", "anthropic": "anthropic"}
 _OURS: Final = ("kind", "base_url", "key", "headers")
 """Where a provider lives and what it speaks is the fleet's to say, not a configuration's."""
 
@@ -82,7 +82,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """
 
     name: Name
-    wire: Wire = "openai"
+    wire: WorldWire = "openai"
     models: Annotated[tuple[Model, ...], Meta(min_length=1, max_length=100)] = ("large",)
     region: Name | None = None
     capacity: Parallel | None = None

@@ -132,7 +132,7 @@ def embeddings(
 ) -> Answer:
     """One vector of unit-bounded numbers for each input: equal texts have equal vectors."""
     data = [
-        {"object": "embedding", "index": index, "embedding": _vector(text, dimensions, base64_)}
+        {"object": "embedding", "index": index, "embedding": vector(text, dimensions, base64_)}
         for index, text in enumerate(inputs)
     ]
     body: dict[str, Any] = {"object": "list", "data": data, "model": origin.model}
@@ -230,7 +230,8 @@ def _usage(tokens: Tokens) -> dict[str, Any]:
     }
 
 
-def _vector(text: str, dimensions: int, base64_: bool) -> list[float] | str:
+def vector(text: str, dimensions: int, base64_: bool = False) -> list[float] | str:
+    """A vector for `text`: equal texts have equal ones."""
     digest = hashlib.shake_256(text.encode()).digest(4 * dimensions)
     numbers = [word / 2**31 - 1 for word in struct.unpack(f"<{dimensions}I", digest)]
     packed = struct.pack(f"<{dimensions}f", *numbers)

@@ -45,6 +45,8 @@ from understudy_sim.mock.settings import Behaviour, MockSettings, parse_behaviou
 from understudy_sim.mock.stats import Stats
 from understudy_sim.mock.wire import ABSURD, Answer, Origin, Wire, hint, malformed
 
+_KEY_HEADERS: Final = (b"x-api-key", b"x-goog-api-key", b"api-key")
+"""Where a key may stand besides `authorization`."""
 _NORMAL: Final = NormalDist()
 _NO_PREFILL: Final = "This model does not support assistant message prefill."
 _SMALLEST: Final = 2.0**-54  # below every draw but 0, of which no quantile is finite
@@ -117,9 +119,8 @@ class MockProvider:
         versioned = b"anthropic-version" in headers
         # Both families list their models under one path; only Anthropic's clients say a version.
         wire: Wire = "anthropic" if route.operation == "models" and versioned else route.wire
-        key = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(
-            b"Bearer "
-        )
+        named = (headers[name] for name in _KEY_HEADERS if name in headers)
+        key = next(named, headers.get(b"authorization", b"").removeprefix(b"Bearer "))
         return Call(
             n=self._calls,
             path=path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from understudy_sim.mock import anthropic, openai
+from understudy_sim.mock import anthropic, cohere, gemini, ollama, openai
 from understudy_sim.mock.requests import (
     Body,
     ChatRequest,
@@ -17,9 +17,15 @@ from understudy_sim.mock.requests import (
     prompt_length,
 )
 from understudy_sim.mock.settings import Behaviour, FixedUsage
-from understudy_sim.mock.wire import EVENTS, Answer, Hint, Origin, Tokens, Wire
+from understudy_sim.mock.wire import EVENTS, LINES, Answer, Hint, Origin, Tokens, Wire
 
-_WIRES: Final[dict[Wire, ModuleType]] = {"openai": openai, "anthropic": anthropic}
+_WIRES: Final[dict[Wire, ModuleType]] = {
+    "openai": openai,
+    "anthropic": anthropic,
+    "gemini": gemini,
+    "cohere": cohere,
+    "ollama": ollama,
+}
 _IMAGE_TOKENS: Final = 272
 _NO_HINT: Final = Hint()
 _BY_STATUS: Final = {
@@ -73,7 +79,9 @@ def reply(
         case EmbeddingRequest():
             tokens = tokens or _usage(behaviour, request, 0)
             inputs, base64 = request.inputs, request.encoding_format == "base64"
-            return openai.embeddings(origin, inputs, request.dimensions, base64, tokens), 0
+            speak = _WIRES[origin.wire].embeddings
+            vectors: Answer = speak(origin, inputs, request.dimensions, base64, tokens)
+            return vectors, 0
         case ImageRequest():
             n = request.n or 1
             names = ("background", "output_format", "quality", "size")
@@ -99,13 +107,16 @@ def _text(
             return anthropic.messages(origin, text, tokens, finish), made
         frames = anthropic.message_frames(origin, text, tokens, finish)
     else:
+        wire = _WIRES[origin.wire]
         if not request.stream:
-            return openai.chat(origin, text, tokens, finish), made
+            return wire.chat(origin, text, tokens, finish), made
         asked = request.stream_options is not None and request.stream_options.include_usage
-        frames = openai.chat_frames(origin, text, tokens if asked else None, finish)
+        frames = wire.chat_frames(origin, text, tokens if asked else None, finish)
     pace_s = made / behaviour.tokens_per_s / len(frames) if behaviour.tokens_per_s else 0.0
-    headers = (("x-request-id" if origin.wire == "openai" else "request-id", origin.request_id),)
-    answer = Answer(headers=headers, content_type=EVENTS, frames=frames, pace_s=pace_s)
+    name = "request-id" if origin.wire == "anthropic" else "x-request-id"
+    content_type = LINES if origin.wire == "ollama" else EVENTS
+    headers = ((name, origin.request_id),)
+    answer = Answer(headers=headers, content_type=content_type, frames=frames, pace_s=pace_s)
     return answer, made
 
 

@@ -111,12 +111,25 @@ Body: TypeAlias = ChatRequest | MessagesRequest | EmbeddingRequest | ImageReques
 
 
 class Route(Struct, frozen=True):
-    """One path: its method, the operation behind it, its wire format and its body's type."""
+    """One path: its method, the operation behind it, its wire format and its body's type.
+
+    `model` and `stream` are what the path itself says of them, where a format puts them there.
+    """
 
     method: str
     operation: str
     wire: Wire
-    body: type[Body]
+    body: type[Body | Native]
+    model: str = ""
+    stream: bool = False
+
+
+class Native(Struct, frozen=True):
+    """A body in another format than OpenAI's and Anthropic's."""
+
+    def plain(self, route: Route) -> Body:
+        """The same in the words of OpenAI's."""
+        raise NotImplementedError
 
 
 ROUTES: Final[dict[str, Route]] = {
@@ -138,7 +151,8 @@ def read_body(route: Route, raw: bytes) -> Body | str:
     try:
         if route.body is EditRequest:
             return msgspec.convert(_form(raw), EditRequest, strict=False)
-        return msgspec.json.decode(raw, type=route.body)
+        found = msgspec.json.decode(raw, type=route.body)
+        return found.plain(route) if isinstance(found, Native) else found
     except msgspec.ValidationError as error:
         return f"Invalid request: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

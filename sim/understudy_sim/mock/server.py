@@ -17,6 +17,7 @@ from understudy_actors.runtime.ports import Clock
 from understudy_sim.fault_kinds import Hang, Reset
 from understudy_sim.mock import control
 from understudy_sim.mock.connection import ClientLeft, Connection, TooLarge
+from understudy_sim.mock.native_requests import native_route
 from understudy_sim.mock.provider import Call, MockProvider, Plan
 from understudy_sim.mock.requests import ROUTES, Route
 from understudy_sim.mock.settings import MockSettings
@@ -117,7 +118,7 @@ async def _exchange(mock: MockProvider, connection: Connection) -> bool:
     method = head.method.decode("latin-1")
     if path in control.PATHS:
         return await _control(mock, connection, method, path)
-    route = ROUTES.get(path, _NOWHERE)
+    route = ROUTES.get(path) or native_route(path) or _NOWHERE
     call = mock.call(path, route, dict(head.headers))
     mock.stats.arrived(path)
     outcome = "cancelled"

@@ -12,12 +12,17 @@ from msgspec.structs import replace
 
 from understudy_sim.fault_kinds import MalformedVariant, RetryAfter
 
-Wire: TypeAlias = Literal["openai", "anthropic"]
+WorldWire: TypeAlias = Literal["openai", "anthropic"]
+"""Formats that simulated providers speak."""
+Wire: TypeAlias = WorldWire | Literal["gemini", "cohere", "ollama"]
+"""Formats that the mock speaks on real sockets."""
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 HUGE_S: Final = 31_536_000.0
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream; charset=utf-8"
+LINES: Final = "application/x-ndjson"
+"""A stream of one JSON document a line."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -134,21 +139,25 @@ _OF_STREAMS: Final[dict[MalformedVariant, MalformedVariant]] = {
     "unmarked": "absurd_usage",
 }
 """Variants that are about streams, and what they do to a whole answer."""
-_BAD_EVENT: Final = b'data: {"choices": [{"delta": {"con\n\n'
+_BAD_EVENT: Final = b'{"choices": [{"delta": {"con'
 
 
-def _broken_frames(
-    variant: MalformedVariant, frames: tuple[bytes, ...], error: Answer
-) -> tuple[bytes, ...]:
+def _broken_frames(variant: MalformedVariant, healthy: Answer, error: Answer) -> tuple[bytes, ...]:
+    frames, content_type = healthy.frames, healthy.content_type
     half = len(frames) // 2
     if variant == "bad_event":
-        return (*frames[:half], _BAD_EVENT, *frames[half:])
+        return (*frames[:half], _framed(_BAD_EVENT, content_type), *frames[half:])
     if variant == "unmarked":
         return frames[:-1]
     if variant == "unfinished":
         return frames[:half]
     name = b"event: error\n" if frames[0].startswith(b"event:") else b""
-    return (*frames[:half], name + b"data: " + error.body + b"\n\n")
+    return (*frames[:half], name + _framed(error.body, content_type))
+
+
+def _framed(data: bytes, content_type: str) -> bytes:
+    """One piece of a stream of this type."""
+    return data + b"\n" if content_type == LINES else b"data: " + data + b"\n\n"
 
 
 def malformed(variant: MalformedVariant, healthy: Answer, error: Answer) -> Answer:
@@ -156,7 +165,7 @@ def malformed(variant: MalformedVariant, healthy: Answer, error: Answer) -> Answ
     streamed = bool(healthy.frames)
     if variant in _OF_STREAMS:
         if streamed:
-            return replace(healthy, frames=_broken_frames(variant, healthy.frames, error))
+            return replace(healthy, frames=_broken_frames(variant, healthy, error))
         variant = _OF_STREAMS[variant]
     match variant:
         case "html":
@@ -173,5 +182,5 @@ def malformed(variant: MalformedVariant, healthy: Answer, error: Answer) -> Answ
         case _:
             return healthy
     if streamed and variant in {"wrong_type", "error_in_200"}:
-        broken = b"data: " + broken + b"\n\n"
+        broken = _framed(broken, healthy.content_type)
     return Answer(headers=healthy.headers, content_type=content_type, body=broken)
