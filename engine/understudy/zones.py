@@ -38,6 +38,14 @@ class IanaZone:
             ) from error
         self.day_start = functools.lru_cache(_DAYS_KEPT)(self._day_start)
 
+    def __eq__(self, other: object) -> bool:
+        """Zones of one name are the same."""
+        return isinstance(other, IanaZone) and other.name == self.name
+
+    def __hash__(self) -> int:
+        """That of its name."""
+        return hash(self.name)
+
     def _day_start(self, day: int) -> float:
         midnight = (_EPOCH + timedelta(days=day)).replace(tzinfo=self._zone)
         return midnight.timestamp()

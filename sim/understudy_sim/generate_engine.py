@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from understudy_actors.dispatcher.strategies import BUILT_IN
 from understudy_sim.dice import Dice
+
+ZONES: Final = ("UTC", "America/New_York", "Australia/Lord_Howe")
 
 
 def engine_for(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _budgets(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for place, scope in enumerate(dice.some("scopes", scopes))
         for per in [dice.pick(f"per/{place}", ("hour", "day", "week", "month", "total"))]
     ]
-    zone = dice.pick("zone", ("UTC", "America/New_York", "Australia/Lord_Howe"))
+    zone = dice.pick("zone", ZONES)
     mode = dice.pick("mode", ("strict", "strict", "fit_max_tokens", "expected"))
     least = dice.pick("least", (1, 16, 64))
     return {
@@ -170,6 +172,7 @@ def _providers(dice: Dice, fleet: Sequence[Mapping[str, Any]]) -> dict[str, Any]
             entry["free_quota"] = {
                 "requests": own.whole("free calls", 1, 30),
                 "per": own.pick("per", ("day", "month")),
+                "time_zone": own.pick("zone", ZONES),
             }
         providers[str(each["name"])] = entry
     return providers

@@ -41,6 +41,7 @@ from tests.actors.provider_actor.test_time import (
     check_meter,
     check_months,
     check_time,
+    check_zone,
 )
 from tests.properties.test_admission import ADMISSION, check_identity
 from tests.properties.test_bulkhead import BULKHEADS
@@ -123,7 +124,7 @@ CHECKS: Final[Mapping[str, tuple[Check, ...]]] = {
     "dispatcher.actor": (on_trio(check_line), check_switching, check_flights),
     "domain.calendar": (check_months,),
     "domain.bulkhead": BULKHEADS,
-    "provider.free": (check_a_clock_set_back, check_meter),
+    "provider.free": (check_a_clock_set_back, check_meter, check_zone),
 }
 """Who notices faults in which module, given that module."""
 
@@ -526,6 +527,12 @@ MUTANTS: Final = [
     ),
     *_in(
         "provider.free",
+        ("days are those of UTC", "if zone is None else day_of(wall, zone)\n", "\n"),
+        (
+            "midnight is that of UTC",
+            "        if zone is None:\n            return now",
+            "        if True:\n            return now",
+        ),
         ("a quota of one more", "if self.left(wall) <= 0:", "if self.left(wall) < 0:"),
         ("one window for ever", "if window > self.window:", "if self.window < 0:"),
         ("a clock set back frees anew", "if window > self.window:", "if window != self.window:"),

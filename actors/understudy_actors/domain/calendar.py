@@ -6,10 +6,24 @@ leap day is the last one.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 _EPOCH: Final = 719_468  # days from 0000-03-01 to 1970-01-01
 _ERA_DAYS: Final = 146_097  # of 400 years
+
+
+class Zone(Protocol):
+    """A time zone.
+
+    Law: `day_start` never falls as days go up.
+    """
+
+    def day_start(self, day: int) -> float:
+        """When a local day begins, in seconds since the Unix epoch.
+
+        `day` counts calendar days; day 0 is 1970-01-01.
+        """
+        ...
 
 
 def month_of(day: int) -> int:

@@ -8,6 +8,7 @@ import attrs
 from msgspec import Struct
 
 from understudy_actors.domain.bulkhead import Compartments, full
+from understudy_actors.domain.calendar import Zone
 from understudy_actors.domain.price import Price
 from understudy_actors.domain.rates import Counting, RateRule
 
@@ -23,10 +24,14 @@ ONLY_BUSY: Final = frozenset({NO_SLOT, NO_SHARE})
 
 
 class FreeQuota(Struct, frozen=True):
-    """Calls that cost nothing, until `requests` are used up within a UTC `day` or `month`."""
+    """Calls that cost nothing, until `requests` are used up within a `day` or `month` of a `zone`.
+
+    None is UTC.
+    """
 
     requests: int
     per: str = "day"
+    zone: Zone | None = None
 
 
 class FirstTokenRule(Struct, frozen=True, kw_only=True):

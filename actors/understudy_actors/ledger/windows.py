@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import Struct
 
-from understudy_actors.domain.calendar import first_day, month_of
+from understudy_actors.domain.calendar import Zone as Zone, first_day, month_of
 
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
@@ -29,20 +29,6 @@ class Period(enum.StrEnum):
     WEEK = "week"
     MONTH = "month"
     TOTAL = "total"
-
-
-class Zone(Protocol):
-    """A time zone.
-
-    Law: `day_start` never falls as days go up.
-    """
-
-    def day_start(self, day: int) -> float:
-        """When a local day begins, in seconds since the Unix epoch.
-
-        `day` counts calendar days; day 0 is 1970-01-01.
-        """
-        ...
 
 
 class Span(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A free quota: calls that cost nothing, counted by UTC day or month."""
+"""A free quota: calls that cost nothing, by days or months of UTC or of the provider's zone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import attrs
 
 from understudy_actors.domain.calendar import month_of
 from understudy_actors.domain.candidate import FreeQuota
+from understudy_actors.ledger.windows import day_of
 
 _DAY_S: Final = 86_400
 
@@ -46,8 +47,14 @@ class FreeMeter:
 
     def renewed_at(self, now: float, wall: float) -> float | None:
         """When, on the engine's clock, a new window may begin: at midnight; None if unused."""
-        return now + (_DAY_S - wall % _DAY_S) if self.used else None
+        if not self.used:
+            return None
+        zone = self.quota.zone
+        if zone is None:
+            return now + (_DAY_S - wall % _DAY_S)
+        return now + (zone.day_start(day_of(wall, zone) + 1) - wall)
 
     def _window_of(self, wall: float) -> int:
-        day = int(wall // _DAY_S)
+        zone = self.quota.zone
+        day = int(wall // _DAY_S) if zone is None else day_of(wall, zone)
         return day if self.quota.per == "day" else month_of(day)

@@ -6,7 +6,9 @@ from typing import ClassVar, Literal
 
 from understudy.config.faults import BadKey
 from understudy.config.section import Section
-from understudy.config.values import Amount, Count
+from understudy.config.values import Amount, Count, Text
+from understudy.zones import IanaZone, UnknownZone
+from understudy_actors.domain.candidate import FreeQuota
 from understudy_actors.domain.price import Price, Tier
 
 
@@ -105,7 +107,8 @@ class QuotaConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         requests: How many in each period.
-        per: The period, in UTC.
+        per: The period.
+        time_zone: Whose days and months those are (an IANA name): where the provider's begin.
     """
 
     title: ClassVar[str] = "a free quota"
@@ -113,3 +116,16 @@ class QuotaConfig(Section, frozen=True, kw_only=True):
 
     requests: Count
     per: Literal["day", "month"] = "day"
+    time_zone: Text = "UTC"
+
+    def check(self) -> None:
+        """There is such a zone."""
+        try:
+            IanaZone(self.time_zone)
+        except UnknownZone as error:
+            raise BadKey(f"is wrong: {error}", "time_zone") from None
+
+    def quota(self) -> FreeQuota:
+        """The same as its meter takes it."""
+        zone = None if self.time_zone == "UTC" else IanaZone(self.time_zone)
+        return FreeQuota(self.requests, self.per, zone)

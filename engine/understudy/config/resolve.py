@@ -14,7 +14,7 @@ from understudy.config.provider import ModelConfig, ProviderConfig, check_addres
 from understudy.config.schema import Config
 from understudy.config.streams import StreamConfig
 from understudy.secret import Secret
-from understudy_actors.domain.candidate import EndpointSpec, FreeQuota
+from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.domain.price import Price
 
 Lookup: TypeAlias = Callable[[str, str], Price | None]
@@ -212,7 +212,7 @@ def _endpoint(
         suits=tuple(str(each) for each in _first(model.suits, provider.suits)),
         price=price or published,
         price_as_of=prices.bundled_table().as_of if price is None and published else None,
-        free_quota=FreeQuota(quota.requests, quota.per) if quota else None,
+        free_quota=quota.quota() if quota else None,
         capabilities=_once(kind.capabilities, provider.capabilities, model.capabilities),
         tags=provider.tags,
         region=provider.region,

@@ -127,6 +127,33 @@ def check_months(module: ModuleType) -> None:
     assert months == set(range(first, first + len(months))), "none is left out"
 
 
+class Shifted:
+    """A zone whose clocks are put an hour back on day 19,700, which has 25 hours."""
+
+    def day_start(self, day: int) -> float:
+        return day * DAY_S + (5 * 3600.0 if day > 19_700 else 4 * 3600.0)
+
+
+def check_zone(module: ModuleType) -> None:
+    """Raise unless days begin, and calls are free again, when they do in the quota's zone."""
+
+    @settings(database=None)
+    @given(st.lists(st.integers(19_698 * 24, 19_703 * 24), min_size=1, max_size=30).map(sorted))
+    def local(hours: list[int]) -> None:
+        zone = Shifted()
+        meter, used = module.FreeMeter(FreeQuota(2, "day", zone)), dict[int, int]()
+        for hour in hours:
+            wall = hour * 3600.0 + 1800.0
+            day = max(each for each in range(19_690, 19_710) if zone.day_start(each) <= wall)
+            assert meter.take(wall) == (used.get(day, 0) < 2)
+            used[day] = min(2, used.get(day, 0) + 1)
+            assert meter.renewed_at(7.0, wall) == 7.0 + zone.day_start(day + 1) - wall
+
+    local()
+    meter, june = module.FreeMeter(FreeQuota(1, "month", Shifted())), 20_605 * DAY_S
+    assert [meter.take(june + 3600.0 * hour) for hour in (4, 5)] == [True, True], "May, then June"
+
+
 def check_a_clock_set_back(module: ModuleType) -> None:
     """Raise if a clock that is set back, and forward again, makes calls free twice."""
     for per, step_s in (("day", DAY_S), ("month", 31 * DAY_S)):
@@ -186,3 +213,4 @@ def test_months_are_those_of_the_calendar() -> None:
 def test_no_window_gives_more_free_calls_than_its_quota() -> None:
     check_meter(free)
     check_a_clock_set_back(free)
+    check_zone(free)

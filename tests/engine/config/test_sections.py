@@ -223,6 +223,7 @@ def test_every_number_of_a_breaker_can_be_configured() -> None:
         ({"base_url": "http://[::1"}, "base_url"),
         ({"region": "eu\n"}, "region"),
         ({"free_quota": {"per": "day"}}, "free_quota.requests"),
+        ({"free_quota": {"requests": 1, "time_zone": "Mars"}}, "free_quota.time_zone"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(section: dict[str, Any], path: str) -> None:
