@@ -12,6 +12,7 @@ from typing import Any, Literal, NoReturn, overload
 
 from understudy.accounts.accounts import Spenders, TopOf
 from understudy.accounts.reports import Costs, DayUsage, TopModel, TopSpender, TopUser
+from understudy.bridges.blocking_keys import BlockingKeys
 from understudy.bridges.blocking_streams import BlockingEvents, BlockingStream
 from understudy.bridges.functions import Functions, in_a_thread
 from understudy.bridges.threadrun import ThreadRun
@@ -76,6 +77,9 @@ class BlockingEngine:
     `with BlockingEngine.open(config) as engine` makes one. It has every verb of `Engine`; each
     returns when it is done. Ctrl-C during one cancels it, and settles what it cost, before
     `KeyboardInterrupt` goes on.
+
+    Attributes:
+        keys: As `Engine.keys`.
     """
 
     open = open_blocking_engine
@@ -83,6 +87,7 @@ class BlockingEngine:
     def __init__(self, engine: Engine, run: ThreadRun[Engine]) -> None:
         self._engine = engine
         self._run = run
+        self.keys = BlockingKeys(engine.keys, run)
 
     def close(self) -> None:
         """Close it, if no `with` block does: as leaving that block without an error."""

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.engine.gateway.service import Service, on_loop, oracle, serving
 from tests.engine.gateway.test_service import CHAT, HELLO
 from tests.engine.keys.made import PRICE, Counted, entropy
+from tests.support.mutants import Mutant
+from tests.support.planted import a_law_breaks, planted_profile
 from understudy import Request
 from understudy.config.reading import parse
 from understudy.config.terms import KeyTerms
-from understudy.gateway.guard import Caller, Guard, guard_of
+from understudy.gateway import guard as guard_module
+from understudy.gateway.guard import Guard, guard_of
 from understudy.gateway.problem import Refused
 from understudy.keys.ring import KeyRecord, Ring
 from understudy.keys.token import Hashing, issue
@@ -202,33 +208,110 @@ def test_a_key_is_written_in_one_way(written: dict[str, Any], said: str) -> None
     assert said in str(caught.value)
 
 
-@settings(deadline=None)
-@given(
-    st.sampled_from(
-        [KEY, KEY[:-1], KEY + "0", KEY[:-1] + "x", "usk-0000000000000000-" + "0" * 64, "", "sk-env"]
+WRONG = ("usk-0000000000000000-" + "0" * 64, KEY[:-1], KEY + "0", KEY[:-1] + "x", "", "sk-env")
+
+
+def check_equal_work(module: ModuleType) -> None:
+    """Raise unless unknown, wrong, too short, expired, revoked and right keys cost as much."""
+
+    @settings(deadline=None, max_examples=40)
+    @given(
+        st.sampled_from([KEY, *WRONG, "sk-env-alice", "sk-env-bob"]) | st.text(max_size=40),
+        st.sampled_from([{}, {"revoked_at": 1.0}, {"expires_at": 1.0}]),
     )
-    | st.text(max_size=40),
-    st.sampled_from([{}, {"revoked_at": 1.0}, {"expires_at": 1.0}]),
-)
-def test_no_key_takes_longer_than_another(key: str, over: Any) -> None:
-    """Unknown, wrong, too short, expired, revoked, right: as many hashes, as many comparisons."""
-    counted = Counted()
-    known = {name: (Secret(f"sk-env-{name}"), Caller(name)) for name in ("alice", "bob", "charlie")}
-    guard = Guard(known, Secret("sk-ops"), wall=lambda: 5.0, hashing=counted)
-    guard.ring.add(KeyRecord(name="k", hashes=(HASHED,), terms=KeyTerms(), created_at=0.0, **over))
-    for headers in (
-        {"x-api-key": key},
-        {"authorization": f"Bearer {key}"},
-        {"x-api-key": "sk-env-bob"},
-    ):
-        counted.taken()
+    def costs_the_same(key: str, over: Any) -> None:
+        counted, names = Counted(), ("alice", "bob", "charlie")
+        known = {n: (Secret(f"sk-env-{n}"), module.Caller(n)) for n in names}
+        guard = module.Guard(known, Secret("sk-ops"), wall=lambda: 5.0, hashing=counted)
+        guard.ring.add(
+            KeyRecord(name="k", hashes=(HASHED,), terms=KeyTerms(), created_at=0.0, **over)
+        )
+        for headers in ({"x-api-key": key}, {"authorization": f"Bearer {key}"}, {}):
+            counted.taken()
+            with contextlib.suppress(Refused):
+                guard.caller(headers)
+            assert counted.taken() == (2, 4), "one for the environment's keys, one for the others"
         with contextlib.suppress(Refused):
-            guard.caller(headers)
-        assert counted.taken() == (2, 4), "one for the environment's keys, one for the others"
-    counted.taken()
-    with pytest.raises(Refused):
-        guard.admin({"x-api-key": key})
-    assert counted.taken() == (1, 1)
+            guard.admin({"x-api-key": key})
+        assert counted.taken() == (1, 1)
+
+    costs_the_same()
+
+
+def check_who_comes_in(module: ModuleType) -> None:
+    """Raise unless whoever has a good key comes in as its owner, and nobody else."""
+    known = {n: (Secret(f"sk-{n}"), module.Caller(n, expires_at=9.0)) for n in ("a", "b")}
+    now = [5.0]
+    guard = module.Guard(known, wall=lambda: now[0])
+    record = KeyRecord(name="k", hashes=(HASHED,), terms=KeyTerms(), created_at=0.0)
+    guard.ring.put(record)
+    for key, name in {"sk-a": "a", "sk-b": "b", KEY: "k"}.items():
+        assert guard.caller({"x-api-key": key}).name == name
+    for key in WRONG:
+        assert _refusal(guard, key) is not None, key
+    guard.ring.put(msgspec.structs.replace(record, revoked_at=5.0))
+    assert "was revoked" in str(_refusal(guard, KEY))
+    now[0] = 9.0
+    assert "has expired" in str(_refusal(guard, "sk-a"))
+    alone = module.Guard()
+    assert alone.open
+    alone.ring.put(record)
+    assert _refusal(alone, "") is not None, "from the first key on everybody needs one"
+    alone.ring.put(msgspec.structs.replace(record, revoked_at=1.0))
+    assert _refusal(alone, "") is not None, "the last one that is revoked opens nothing"
+    assert _refusal(module.Guard(required=True), "") is not None
+
+
+def _refusal(guard: Any, key: str) -> Refused | None:
+    try:
+        guard.caller({"x-api-key": key})
+    except Refused as refused:
+        return refused
+    return None
+
+
+LAWS = (check_equal_work, check_who_comes_in)
+PROFILE = planted_profile("planted in the guard", max_examples=40)
+FAULTS = [
+    Mutant(name, guard_module.__name__, old, new)
+    for name, old, new in (
+        (
+            "the first that fits ends the search",
+            "                found = caller\n",
+            "                found = caller\n                break\n",
+        ),
+        (
+            "known by the environment, looked up no further",
+            "        record = self.ring.find(given)\n",
+            "        record = None if found else self.ring.find(given)\n",
+        ),
+        (
+            "without a key nothing is hashed",
+            "        digest, found = self._hash(given), None\n",
+            "        if not given:\n            raise _unknown(_REFUSED)\n"
+            "        digest, found = self._hash(given), None\n",
+        ),
+        ("revoked keys come in", "if (why := why_not(record, hashed, wall)) is not None:", "if 0:"),
+        ("keys of the environment never end", "found.expires_at is not None and", "False and"),
+        ("the last one that is revoked opens", "or self.ring.records)", ")"),
+        ("required, but open", "or hashed or required", "or hashed"),
+        (
+            "whoever is unknown is the first",
+            "        if found is None:\n            raise",
+            "        if 0:\n            raise",
+        ),
+    )
+]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_guard_keeps_the_law(law: Callable[[ModuleType], None]) -> None:
+    law(guard_module)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_planted_fault_is_noticed(fault: Mutant) -> None:
+    assert a_law_breaks(LAWS, fault.plant(), PROFILE)
 
 
 def test_keys_that_are_required_are_required_even_before_there_are_any() -> None:

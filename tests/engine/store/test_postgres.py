@@ -14,9 +14,13 @@ import msgspec
 import pytest
 
 from understudy import Request, open_engine
+from understudy.config import parse
+from understudy.config.terms import KeyTerms
+from understudy.keys.offline import look, writing
 from understudy.secret import Secret
 from understudy.store.address import of_url
 from understudy.store.database import Database
+from understudy.store.lock import StoreInUse
 from understudy.store.reading import look_into
 from understudy_actors.domain.errors import StoreFailed
 from understudy_actors.keeper.batch import Addend, Batch, Entry, Saved
@@ -170,6 +174,31 @@ def test_sums_add_up_and_are_looked_into_while_an_engine_writes(server: Server) 
     database, saved = opened(server)
     database.close()
     assert not [each for each in saved.sums if each.key[0] == 20_000]
+
+
+@pytest.mark.wall_clock
+async def test_keys_are_made_beside_and_within_an_engine(server: Server) -> None:
+    config = parse(
+        {"store": {"url": "env:BOOKS"}, "log": {"level": "off"}, "providers": {"local": {}}}
+    )
+    environ = {"BOOKS": server.url}
+    with writing(config, environ, lambda: 50.0, os.urandom) as keys:
+        first = await keys.create("ann", KeyTerms.read({"budgets": ["1/day"]}))
+    async with open_engine(config, environ=environ) as engine:
+        with (
+            pytest.raises(StoreInUse) as caught,
+            writing(config, environ, lambda: 50.0, os.urandom),
+        ):
+            pass
+        assert "hunter2" not in str(caught.value)
+        assert [e.name for e in look(config, environ).records.values()] == ["ann"]
+        await engine.keys.revoke("ann")
+        second = await engine.keys.create("bob", KeyTerms())
+    ring = look(config, environ)
+    found = ring.find(first.key.reveal())
+    assert found is not None
+    assert found[0].revoked_at is not None
+    assert ring.find(second.key.reveal()) is not None
 
 
 def test_a_server_that_is_down_is_named_without_its_password(server: Server) -> None:
