@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine.house import Books, Script, Wire, failing, house, ordered
 from understudy import (
+    AllAttemptsFailed,
     Candidate,
     Complexity,
     ConfigError,
@@ -296,6 +297,30 @@ async def test_fallbacks_are_asked_in_order_when_nobody_of_the_model_can_answer(
         assert sorted(asked[:2]) == ["a1", "a2"]
         assert asked[2:] == ["c1", "b1"]
         assert await served_by(engine, model="b") == "b1", "a cycle is none"
+
+
+async def test_a_request_names_its_own_fallbacks() -> None:
+    providers = {
+        name: {"kind": "function", "models": [{"name": name, "groups": [name[0]]}]}
+        for name in ("a1", "b1", "c1", "d1")
+    }
+    config = {
+        "providers": providers,
+        "fallbacks": {"a": ["b"]},
+        "retry": {"attempts": 0},
+        "breaker": {"trip_after": 100},
+    }
+    down = Script(ErrorClass.CONNECT)
+    async with house(config, a1=down, b1=Script("b"), c1=down, d1=Script("d")) as (engine, _):
+        result = await engine.route(Request.chat("hi", model="a", fallbacks=("c", "nobody", "d")))
+        asked = [each.endpoint.partition("/")[0] for each in result.attempts]
+        assert asked == ["a1", "c1", "d1"], "in place of the configured ones, in order"
+        assert await served_by(engine, model="a") == "b1", "nobody else's request"
+        assert await served_by(engine, model="nobody", fallbacks=("b",)) == "b1"
+        with pytest.raises(AllAttemptsFailed):
+            await engine.route(Request.chat("hi", model="a", fallbacks=()))
+        with pytest.raises(AllAttemptsFailed):
+            await engine.route(Request.chat("hi", model="a", fallback=False, fallbacks=("d",)))
 
 
 @pytest.mark.parametrize(

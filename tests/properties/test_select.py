@@ -288,15 +288,15 @@ def test_free_calls_count_as_free_under_max_cost() -> None:
 @pytest.mark.parametrize("model", ["m", "a/m", "g", None])
 def test_a_model_is_named_by_itself_by_its_endpoint_or_by_its_group(model: str | None) -> None:
     made = spec("a", groups=("g",))
-    assert select.unfit(made, ("chat", model, (), None, ())) is None
-    assert select.unfit(spec("a", groups=("*",)), ("chat", "anything", (), None, ())) is None
+    assert select.unfit(made, ("chat", model, (), None, (), None)) is None
+    assert select.unfit(spec("a", groups=("*",)), ("chat", "anything", (), None, (), None)) is None
 
 
 def test_a_chain_is_an_order_and_leaves_out_the_rest() -> None:
     tier = many(4)
     tier[2].spec = spec("p2", degraded=True)
     chain = ("p2/m", "p3/m", "p0/m")
-    route = select.build_route(("chat", None, (), None, ()), tier, chain)
+    route = select.build_route(("chat", None, (), None, (), None), tier, chain)
     assert [c.name for c in route.candidates] == ["p3/m", "p0/m", "p2/m"]
     assert route.left_out == {"p1/m": "not in the chain of chat"}
     machine, _ = a_ranking(ranking, tier, chain)

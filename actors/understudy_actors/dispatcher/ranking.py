@@ -267,7 +267,8 @@ class Ranking:
 
     def _make_route(self, key: RouteKey) -> Route:
         chain = self._settings.chains.get(key[0])
-        after = self._settings.fallbacks.get(key[1], ()) if key[1] is not None else ()
+        model, own = key[1], key[5]
+        after = self._settings.fallbacks.get(model, ()) if own is None and model else own or ()
         route = self._routes[key] = build_route(key, self._candidates, chain, after)
         if len(self._routes) > ROUTES_MAX:
             self._routes.popitem(last=False)

@@ -18,8 +18,10 @@ from understudy_actors.dispatcher.strategies.base import Strategy, expected_usd
 from understudy_actors.domain.candidate import Candidate, EndpointSpec
 from understudy_actors.domain.request import Request
 
-RouteKey: TypeAlias = tuple[str, str | None, tuple[str, ...], str | None, tuple[str, ...]]
-"""Operation, model, capabilities, region, tags."""
+RouteKey: TypeAlias = tuple[
+    str, str | None, tuple[str, ...], str | None, tuple[str, ...], tuple[str, ...] | None
+]
+"""Operation, model, capabilities, region, tags, fallbacks of its own."""
 _NONE: Final[Mapping[int, int]] = MappingProxyType({})
 
 
@@ -45,7 +47,7 @@ class Route:
 
 
 route_key: Final[Callable[[Request], RouteKey]] = attrgetter(
-    "operation", "model", "capabilities", "region", "tags"
+    "operation", "model", "capabilities", "region", "tags", "fallbacks"
 )
 """Requests with equal keys share a route."""
 
@@ -101,7 +103,7 @@ def _level(spec: EndpointSpec, key: RouteKey, fallbacks: Sequence[str]) -> int:
 
 def unfit(spec: EndpointSpec, key: RouteKey) -> str | None:
     """Why this endpoint can never serve such requests; None if it can."""
-    operation, model, capabilities, region, tags = key
+    operation, model, capabilities, region, tags, _ = key
     if not spec.enabled:
         return "disabled"
     if operation not in spec.operations:

@@ -19,7 +19,8 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=T
 class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     """A request passed validation.
 
-    `timeout_s` is what its caller allows, `cache` what it says of the response cache, if they do.
+    `timeout_s` is what its caller allows, `cache` what it says of the response cache, `fallbacks`
+    which models may stand in, if they do.
     `needs` are the capabilities, the tags and the region that it asks for; None: nothing.
     """
 
@@ -36,6 +37,7 @@ class RequestAccepted(Event, frozen=True, kw_only=True, tag="req.accepted"):
     priority: int = 0
     cache: str | None = None
     needs: tuple[str, ...] | None = None
+    fallbacks: tuple[str, ...] | None = None
 
 
 class RequestOutcome(Event, frozen=True, kw_only=True, tag="req.outcome"):

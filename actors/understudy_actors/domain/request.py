@@ -11,6 +11,8 @@ from understudy_actors.domain import operation
 
 PRIORITY_MAX: Final = 3
 """Priorities go from minus this to this."""
+FALLBACKS_MAX: Final = 16
+"""A request names this many fallbacks of its own at most."""
 IMAGES_MAX: Final = 16
 """A request brings along this many pictures at most, a mask apart: as many as OpenAI takes."""
 
@@ -161,6 +163,8 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
         region: Only providers of this region.
         tags: Only providers that carry every one of these.
         fallback: False asks the first choice only.
+        fallbacks: Models and groups whose endpoints are asked after those of `model`, in order, in
+            place of the configured ones; none of them if empty.
         hedge: Whether a second copy may be sent while the first is silent; None is as configured.
         collapse: Whether it shares one call with identical requests under way; None is as
             configured, which is for answers that are the same each time.
@@ -190,6 +194,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     region: str | None = None
     tags: tuple[str, ...] = ()
     fallback: bool = True
+    fallbacks: tuple[str, ...] | None = None
     hedge: bool | None = None
     collapse: bool | None = None
     cache: str | None = None

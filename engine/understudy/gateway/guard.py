@@ -39,7 +39,7 @@ class Caller(Struct, frozen=True):
             Refused: It may not ask for that model.
         """
         terms = self.terms
-        if not terms.allows(request.model):
+        if not all(map(terms.allows, (request.model, *(request.fallbacks or ())))):
             known = ", ".join(terms.models or ())
             raise Refused(
                 f"this key may not ask for that model; it may ask for: {known}",

@@ -17,10 +17,16 @@ from understudy.config.faults import BadKey
 from understudy.config.values import parse_duration
 from understudy.gateway.asked import converted
 from understudy.gateway.problem import Refused
-from understudy_actors.domain.request import PRIORITY_MAX, Caching, Complexity, Request
+from understudy_actors.domain.request import (
+    FALLBACKS_MAX,
+    PRIORITY_MAX,
+    Caching,
+    Complexity,
+    Request,
+)
 
 PREFIX: Final = "x-understudy-"
-LISTS: Final = frozenset({"tags", "labels", "capabilities"})
+LISTS: Final = frozenset({"tags", "labels", "capabilities", "fallbacks"})
 WORDS: Final[Mapping[str, type[StrEnum]]] = {"complexity": Complexity, "cache": Caching}
 TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -30,6 +36,7 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         fallback: False asks the first choice only.
+        fallbacks: Models and groups to ask after the model, in order, in place of configured ones.
         max_attempts: Attempts at most, all providers together.
         timeout: Limit over everything: seconds, or a duration such as "30s".
         strategy: Orders the candidates.
@@ -47,6 +54,7 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     fallback: bool | None = None
+    fallbacks: Annotated[list[str], Meta(max_length=FALLBACKS_MAX)] | None = None
     max_attempts: Annotated[int, Meta(ge=1)] | None = None
     timeout: float | str | None = None
     strategy: str | None = None

@@ -102,6 +102,7 @@ class Desk:
                     tenant=request.tenant,
                     priority=request.priority,
                     needs=_needs(request),
+                    fallbacks=request.fallbacks,
                 )
             )
         return flight

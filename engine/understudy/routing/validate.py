@@ -10,6 +10,7 @@ from typing import Any, Final
 from understudy_actors.domain import operation
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.request import (
+    FALLBACKS_MAX,
     IMAGES_MAX,
     PRIORITY_MAX,
     Caching,
@@ -97,6 +98,7 @@ def _is_plain(request: Request) -> bool:
         and request.labels == ()
         and request.tenant is None
         and request.id is None
+        and request.fallbacks is None
     )
 
 
@@ -106,6 +108,13 @@ def _names(request: Request) -> None:
         value = getattr(request, field)
         if value is not None and not isinstance(value, str):
             raise _invalid(field, value, "text")
+    if (own := request.fallbacks) is not None:
+        if type(own) is not tuple or not all(isinstance(each, str) for each in own):
+            raise _invalid("fallbacks", own, "a tuple of models and groups")
+        if len(own) > FALLBACKS_MAX:
+            raise _invalid("fallbacks", f"{len(own)} names", f"at most {FALLBACKS_MAX}")
+        if own and request.model is None:
+            raise _invalid("fallbacks", own, "a `model` that they stand in for")
     for field in ("capabilities", "tags", "labels"):
         value = getattr(request, field)
         if type(value) is not tuple or not all(isinstance(each, str) for each in value):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from understudy_actors.dispatcher.select import serves
 from understudy_actors.domain.candidate import NO_SLOT, EndpointSpec
@@ -60,6 +60,10 @@ class Turns:
         return order
 
 
+_Kind: TypeAlias = tuple[str, str | None, tuple[str, ...] | None]
+"""Operation, model, and fallbacks of its own: what requests share a route by, as far as is told."""
+
+
 class Reference(Watch):
     """D1.
 
@@ -79,9 +83,9 @@ class Reference(Watch):
         self.judged = self.skipped = 0
         self._place = {spec.name: at for at, spec in enumerate(rules.fleet)}
         self._spec = {spec.name: spec for spec in rules.fleet}
-        self._accepted: dict[str, tuple[str, str | None]] = {}
-        self._turns: dict[tuple[str, str, str | None], Turns] = {}
-        self._blind: set[tuple[str, str, str | None]] = set()
+        self._accepted: dict[str, _Kind] = {}
+        self._turns: dict[tuple[object, ...], Turns] = {}
+        self._blind: set[tuple[object, ...]] = set()
         self._asking: set[int] = set()  # who waits for the dispatcher
         self._in_line_until = -math.inf
         self.hears = {
@@ -95,7 +99,7 @@ class Reference(Watch):
         }
 
     def _on_accepted(self, seq: int, event: RequestAccepted) -> None:  # noqa: ARG002
-        self._accepted[event.request] = event.operation, event.model
+        self._accepted[event.request] = event.operation, event.model, event.fallbacks
 
     def _on_outcome(self, seq: int, event: RequestOutcome) -> None:  # noqa: ARG002
         self._accepted.pop(event.request, None)
@@ -146,7 +150,7 @@ class Reference(Watch):
         return self.broken(event.strategy, said, (seq, event))
 
     def _wanted(
-        self, event: Decided, kind: tuple[str, str | None], tier: list[str], *, left_to_queue: bool
+        self, event: Decided, kind: _Kind, tier: list[str], *, left_to_queue: bool
     ) -> list[str] | None:
         """The first tier as the strategy orders it; None if that cannot be known."""
         if event.strategy == "priority":
@@ -168,20 +172,18 @@ class Reference(Watch):
         weights = {name: 1.0 if equal else self._spec[name].weight for name in tier}
         return self._turns.setdefault(key, Turns()).order(weights, tier, event.ranked[0])
 
-    def _tiers(
-        self, ranked: Sequence[str], kind: tuple[str, str | None]
-    ) -> tuple[list[str], list[str]]:
+    def _tiers(self, ranked: Sequence[str], kind: _Kind) -> tuple[list[str], list[str]]:
         """The first tier, and the rest, as configured."""
         ordered = sorted(ranked, key=lambda name: (*self._tier(name, kind), self._place[name]))
         first = self._tier(ordered[0], kind)
         tier = [name for name in ordered if self._tier(name, kind) == first]
         return tier, ordered[len(tier) :]
 
-    def _tier(self, name: str, kind: tuple[str, str | None]) -> tuple[bool, int, int]:
-        spec, (operation, model) = self._spec[name], kind
+    def _tier(self, name: str, kind: _Kind) -> tuple[bool, int, int]:
+        spec, (operation, model, own) = self._spec[name], kind
         level = 0
         if model is not None and not serves(spec, model):
-            after = self.rules.fallbacks.get(model, ())
+            after = self.rules.fallbacks.get(model, ()) if own is None else own
             level = 1 + next(
                 (at for at, each in enumerate(after) if serves(spec, each)), len(after)
             )

@@ -73,6 +73,9 @@ async def test_models_and_groups_may_have_wildcards() -> None:
             answer = await ann.post(CHAT, json={**HELLO, "model": model})
             assert answer.status_code == status, model
         assert answer.json()["error"]["code"] == "model_not_allowed"
+        for spare, status in {"nice": 200, "other": 403}.items():
+            own_way = {"model": "nice", "understudy": {"fallbacks": ["nice", spare]}}
+            assert (await ann.post(CHAT, json={**HELLO, **own_way})).status_code == status
         said = (await ann.post(MESSAGES, json={**ANTHROPIC, "model": "other"})).json()
         assert said["error"]["type"] == "permission_error"
         listed = {each["id"] for each in (await ann.get("/v1/models")).json()["data"]}

@@ -16,7 +16,8 @@ from starlette.requests import Request as Http
 from starlette.responses import Response
 
 from tests.support.mutants import Mutant
-from understudy.gateway import form, pages
+from understudy.config.terms import KeyTerms
+from understudy.gateway import form, guard, overrides, pages
 from understudy.gateway.app import contract
 from understudy.gateway.asked import Asked
 from understudy.gateway.contract import document
@@ -35,7 +36,19 @@ RESPONSES, ASKS = (
     "understudy.gateway.wires.responses_requests",
 )
 PAGES, DOCUMENT = "understudy.gateway.pages", "understudy.gateway.contract.document"
-MODULES: Final = (form, openai_edits, openai_images, responses, responses_requests, pages, document)
+GUARD, OVERRIDES = "understudy.gateway.guard", "understudy.gateway.overrides"
+SPARED: Final = Request.chat("hi", model="m", fallbacks=("other",))
+MODULES: Final = (
+    guard,
+    overrides,
+    form,
+    openai_edits,
+    openai_images,
+    responses,
+    responses_requests,
+    pages,
+    document,
+)
 REAL: Final = {module.__name__: module for module in MODULES}
 RESPONSE: Final = Asked(request=Request.chat("hi"), model="m")
 LATE: Final = Problem(status=502, message="it was cut", code="stream_broken")
@@ -152,6 +165,19 @@ FAULTS: Final[list[tuple[Mutant, Callable[[ModuleType], object]]]] = [
     (
         Mutant("a page without an id", PAGES, "response.headers.update", "dict"),
         lambda module: asyncio.run(module.with_id(DESK, quiet)(VISIT)).headers.items(),
+    ),
+    (
+        Mutant(
+            "a key's own fallbacks open all models",
+            GUARD,
+            "(request.model, *(request.fallbacks or ()))",
+            "(request.model,)",
+        ),
+        tried(lambda module: module.Caller("ann", KeyTerms(models=("m",))).marked(SPARED)),
+    ),
+    (
+        Mutant("fallbacks in a header are one word", OVERRIDES, '"capabilities", "fallbacks"', ""),
+        tried(lambda module: module.overrides(None, {"x-understudy-fallbacks": "b,c"}).fallbacks),
     ),
     (
         Mutant("two types of one name", DOCUMENT, "name}Request{", "name}{"),

@@ -33,7 +33,7 @@ class Answer(BaseModel):
 @asynccontextmanager
 async def talking(**more: Any) -> AsyncIterator[tuple[openai.AsyncOpenAI, Service]]:
     async with (
-        serving(**{"oracle": oracle, **more}) as service,
+        serving(**{k: v for k, v in {"oracle": oracle, **more}.items() if v}) as service,
         openai.AsyncOpenAI(
             base_url=f"{service.url}/v1",
             api_key="sk-test-caller",
@@ -244,3 +244,35 @@ async def test_a_stream_that_is_cut_goes_on_elsewhere_or_raises() -> None:
                 text += chunk.choices[0].delta.content or ""
         assert caught.value.code == "stream_broken"
         assert text.startswith("one 0 1 2")
+
+
+@on_loop
+async def test_conditions_of_a_request_travel_with_it() -> None:
+    """In the body as `extra_body`, and in headers as `extra_headers`."""
+
+    async def first(_request: object) -> None:
+        raise provider_error(ErrorClass.SERVER, "scripted")
+
+    async def second(_request: object) -> str:
+        return "from the second"
+
+    providers = {
+        "first": {"kind": "function", "models": ["m"]},
+        "second": {"kind": "function", "models": ["spare"]},
+    }
+    config = {"providers": providers, "breaker": {"trip_after": 100}}
+    async with talking(config=config, oracle=None, first=first, second=second) as (client, _):
+        ask: Any = client.chat.completions.create
+        own = {"fallbacks": ["spare"], "timeout": "20s"}
+        answer = await ask(model="m", messages=HELLO, extra_body={"understudy": own})
+        assert answer.choices[0].message.content == "from the second"
+        headers = {"x-understudy-fallbacks": "nobody, spare"}
+        stream = await ask(model="m", messages=HELLO, extra_headers=headers, stream=True)
+        text = "".join([c.choices[0].delta.content or "" async for c in stream if c.choices])
+        assert text == "from the second"
+        none: list[dict[str, Any]] = [{}, {"fallbacks": []}, {**own, "fallback": False}]
+        for alone in none:
+            with pytest.raises(openai.InternalServerError):
+                await ask(model="m", messages=HELLO, extra_body={"understudy": alone})
+        with pytest.raises(openai.BadRequestError, match="fallbacks"):
+            await ask(model="m", messages=HELLO, extra_body={"understudy": {"fallbacks": "spare"}})

@@ -14,6 +14,7 @@ from understudy.gateway.problem import Refused
 ASK = Request.chat("hi")
 GOOD: dict[str, tuple[Any, str, Any]] = {
     "fallback": (False, "false", False),
+    "fallbacks": (["b", "c"], "b, c", ("b", "c")),
     "max_attempts": (2, "2", 2),
     "strategy": ("cheapest", "cheapest", "cheapest"),
     "max_cost_usd": (0.5, "0.5", 0.5),
