@@ -219,7 +219,7 @@ MUTANTS: Final = [
     ),
     *_in(
         "dispatcher.strategies.adaptive",
-        ("ties by position", "(cost, each.picked,", "(cost, 0,"),
+        ("ties by position", "(each_cost[place], each.picked,", "(each_cost[place], 0,"),
         ("the worse of two", "best = first if (", "best = second if ("),
         ("the first is told twice", "0 if place == self._best else place", "place"),
         ("one looks at itself", "second += second >= first", "second = first"),

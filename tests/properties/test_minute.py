@@ -351,7 +351,7 @@ FAULTS: Final = [
         ("what was learned never ages", "if now >= self.learned_at + LEARNED_FOR_S:", "if False:"),
         (
             "too much for a learned limit waits for ever",
-            "over = self.used(now) + min(amount, limit) - limit",
+            "over = self.used(now) + (amount if amount < limit else limit) - limit",
             "over = self.used(now) + amount - limit",
         ),
         ("the dead process used nothing", "        if snapshot.held:\n", "        if False:\n"),
@@ -360,7 +360,7 @@ FAULTS: Final = [
             "Counted(each.leaves_at + by_s, each.amount)",
             "Counted(each.leaves_at, each.amount)",
         ),
-        ("a wild clock is believed", "Counted(min(each.leaves_at, latest), each.amount)", "each"),
+        ("a wild clock is believed", "_Bucket(min(each.leaves_at, latest), each.amount)", "each"),
     )
 ]
 

@@ -75,6 +75,14 @@ class MinuteSnapshot(Struct, frozen=True):
 
 
 @attrs.define(slots=True, eq=False)
+class _Bucket:
+    """As `Counted`, but it grows while its second lasts."""
+
+    leaves_at: float
+    amount: int
+
+
+@attrs.define(slots=True, eq=False)
 class Minute:
     """One unit's window. Amounts are whole numbers.
 
@@ -96,7 +104,7 @@ class Minute:
     foreign: int = 0
     foreign_until: float = -math.inf
     _counted: int = 0
-    _buckets: deque[Counted] = attrs.field(factory=deque)
+    _buckets: deque[_Bucket] = attrs.field(factory=deque)
     _started: dict[int, int] = attrs.field(factory=dict)  # second: what began in it
 
     def limit(self, now: float) -> float:
@@ -126,7 +134,7 @@ class Minute:
         limit = self.limit(now)
         if limit == math.inf:
             return now
-        over = self.used(now) + min(amount, limit) - limit
+        over = self.used(now) + (amount if amount < limit else limit) - limit
         smooth_at = self._smooth_at(now, limit) if self.smooth else now
         if over <= 0:
             return smooth_at
@@ -150,8 +158,7 @@ class Minute:
     def settle(self, now: float, started_at: float, held: int, amount: int) -> None:
         """The call that `held` was for since `started_at` has ended, and used `amount`."""
         self.held -= held
-        second = math.floor(started_at)
-        if second in self._started:
+        if amount != held and (second := math.floor(started_at)) in self._started:
             self._started[second] += amount - held
         if amount:
             self._count(now, amount)
@@ -183,13 +190,14 @@ class Minute:
         self.used(now)
         foreign = Counted(self.foreign_until, self.foreign) if self.foreign else None
         at = self.learned_at if self.learned is not None else 0.0
-        return MinuteSnapshot(self.held, tuple(self._buckets), foreign, self.learned, at)
+        counted = tuple(Counted(each.leaves_at, each.amount) for each in self._buckets)
+        return MinuteSnapshot(self.held, counted, foreign, self.learned, at)
 
     def restore(self, snapshot: MinuteSnapshot, now: float) -> None:
         """Go on from what another process left; no time is believed to be further than allowed."""
         latest = _leaves_at(now)
         for each in sorted(snapshot.counted, key=lambda each: each.leaves_at):
-            self._buckets.append(Counted(min(each.leaves_at, latest), each.amount))
+            self._buckets.append(_Bucket(min(each.leaves_at, latest), each.amount))
             self._counted += each.amount
         if snapshot.held:
             self._count(now, snapshot.held)
@@ -203,14 +211,13 @@ class Minute:
         self._counted += amount
         leaves_at, buckets = _leaves_at(now), self._buckets
         if buckets and buckets[-1].leaves_at >= leaves_at:
-            last = buckets[-1]
-            buckets[-1] = Counted(last.leaves_at, last.amount + amount)
+            buckets[-1].amount += amount
         else:
-            buckets.append(Counted(leaves_at, amount))
+            buckets.append(_Bucket(leaves_at, amount))
 
-    def _leaving(self) -> Iterator[Counted]:
+    def _leaving(self) -> Iterator[_Bucket]:
         """What counts, in the order in which it leaves."""
-        foreign = Counted(self.foreign_until, self.foreign) if self.foreign else None
+        foreign = _Bucket(self.foreign_until, self.foreign) if self.foreign else None
         for each in self._buckets:
             if foreign is not None and foreign.leaves_at <= each.leaves_at:
                 yield foreign
@@ -221,7 +228,7 @@ class Minute:
 
     def _smooth_at(self, now: float, limit: float) -> float:
         """When the short span has room: it may be passed by one call, which may be a large one."""
-        most = math.ceil(limit / SPAN_S * SMOOTH_S * 2)
+        most = limit / SPAN_S * SMOOTH_S * 2
         if self.held + self._counted < most:
             return now  # it holds no more than the minute does
         last, started = math.floor(now), self._started

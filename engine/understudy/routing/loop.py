@@ -232,7 +232,8 @@ def _attempt_timeout_s(flight: Flight, candidate: Candidate, now: float, others:
     ):
         return limit_s
     usual_s = candidate.health.latency_s(now, flight.output_tokens, MIN_USEFUL_S) * USUAL
-    return min(limit_s, max(share_s, usual_s, MIN_USEFUL_S))
+    allowed_s = max(share_s, usual_s, MIN_USEFUL_S)
+    return allowed_s if allowed_s < limit_s else limit_s
 
 
 def _note_refusal(

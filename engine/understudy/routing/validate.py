@@ -38,6 +38,8 @@ _TEXTS: Final = (
     *("user", "team", "key", "tenant", "id"),
 )
 _PARTS: Final = (TextPart, ImagePart)
+_SEVERAL: Final = (tuple, list)
+"""Here and not as `tuple | list` where it is asked: that would be put together for each request."""
 _MEDIA_TYPE: Final = re.compile(r"image/[a-z0-9.+-]{1,40}", re.ASCII)
 
 
@@ -125,7 +127,7 @@ def _names(request: Request) -> None:
 
 
 def _chat(body: ChatInput) -> None:
-    if not isinstance(body.messages, tuple | list) or not body.messages:
+    if not isinstance(body.messages, _SEVERAL) or not body.messages:
         raise _invalid("input.messages", "empty", "at least one message")
     says_something = False
     for index, message in enumerate(body.messages):
@@ -158,7 +160,7 @@ def _message(field: str, message: object) -> None:
     content = message.content
     if isinstance(content, str):
         return
-    if not isinstance(content, tuple | list) or not all(isinstance(p, _PARTS) for p in content):
+    if not isinstance(content, _SEVERAL) or not all(isinstance(p, _PARTS) for p in content):
         raise _invalid(
             f"{field}.content", type(content).__name__, "text, or TextPart and ImagePart"
         )

@@ -76,9 +76,10 @@ class Adaptive:
         if len(candidates) > FULL_SCAN_MAX:
             return self._best_of_two(candidates, view, prior)
         each_cost = costs(candidates, now, tokens, prior, self.load_exponent)
-        keyed: list[tuple[float, int, int, Candidate]] = []
-        for cost, each in zip(each_cost, candidates, strict=True):
-            keyed.append((cost, each.picked, each.index, each))
+        keyed = [
+            (each_cost[place], each.picked, each.index, each)
+            for place, each in enumerate(candidates)
+        ]
         keyed.sort()
         return tuple(map(_CANDIDATE, keyed))
 
