@@ -20,6 +20,7 @@ from understudy.routing.wiring import Call, Wiring
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.messages import Failed, Left, Rank, Step, WaitForSlot
 from understudy_actors.dispatcher.retry import Failure, Move
+from understudy_actors.dispatcher.select import too_big, too_dear
 from understudy_actors.domain.candidate import ONLY_BUSY, Candidate
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.events import (
@@ -300,16 +301,27 @@ async def _wait_in_line(wiring: Wiring, flight: Flight, decision: Decision) -> D
 def _look_again(wiring: Wiring, flight: Flight, decision: Decision, now: float) -> None:
     """What a decision says about the ends of gates is as old as the wait that followed it.
 
-    Whom nobody could pay for has no such end: its gates are not what stands in the way.
+    Whom nobody could pay for has no such end, nor has who is too small or too dear: its gates are
+    not what stands in the way.
     """
     left_out = decision.left_out
     waits = (
         c
         for c in decision.route.candidates
-        if c.name in left_out and not left_out[c.name].startswith(UNPAID)
+        if c.name in left_out and not left_out[c.name].startswith(UNPAID) and not _beyond(flight, c)
     )
     ends = (max(c.shut_until, _back_at(wiring, c)) for c in waits if c not in flight.tried)
     decision.retry_at = min((end for end in ends if now < end < math.inf), default=None)
+
+
+def _beyond(flight: Flight, candidate: Candidate) -> bool:
+    """Is the request too large for it, or it too dear? No time changes that."""
+    spec, tokens = candidate.spec, (flight.input_tokens, flight.output_tokens)
+    window = spec.max_context_tokens
+    if window is not None and window <= flight.outgrew:
+        return True
+    dear = too_dear(spec, flight.request, *tokens, candidate.free_left)
+    return dear is not None or too_big(spec, flight.input_tokens) is not None
 
 
 def _back_at(wiring: Wiring, candidate: Candidate) -> float:

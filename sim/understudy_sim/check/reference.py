@@ -23,6 +23,7 @@ from understudy_actors.domain.events import (
     RequestOutcome,
     StrategyChanged,
 )
+from understudy_actors.domain.waiting_events import Queued, QueueLeft
 from understudy_sim.check.rules import DEFAULT, Rules
 from understudy_sim.check.violation import Violation, Watch
 
@@ -69,7 +70,7 @@ class Reference(Watch):
 
     A decision is told when its request goes on, which is in the turn that made it, but for those
     who waited for the dispatcher's restart: they are answered in line and go on in any order. Where
-    turns were taken like that, whose turn comes next is not known.
+    turns were taken like that, or given up to those in line, whose turn comes next is not known.
 
     Attributes:
         judged, skipped: Decisions that were compared, and those that could not be.
@@ -88,7 +89,10 @@ class Reference(Watch):
         self._blind: set[tuple[object, ...]] = set()
         self._asking: set[int] = set()  # who waits for the dispatcher
         self._in_line_until = -math.inf
+        self._in_line: set[int] = set()  # tickets of those who wait for a slot
         self.hears = {
+            Queued: self._on_queued,
+            QueueLeft: self._on_left,
             AskOpened: self._on_asked,
             AskClosed: self._on_answered,
             RequestAccepted: self._on_accepted,
@@ -108,8 +112,15 @@ class Reference(Watch):
         if event.actor == DISPATCHER:  # the strategies' memory is gone
             self._turns.clear()
             self._blind.clear()
+            self._in_line.clear()
             if self._asking:
                 self._in_line_until = event.at_s + self.rules.late_s
+
+    def _on_queued(self, seq: int, event: Queued) -> None:  # noqa: ARG002
+        self._in_line.add(event.ticket)
+
+    def _on_left(self, seq: int, event: QueueLeft) -> None:  # noqa: ARG002
+        self._in_line.discard(event.ticket)
 
     def _on_asked(self, seq: int, event: AskOpened) -> None:  # noqa: ARG002
         if event.actor == DISPATCHER:
@@ -128,6 +139,8 @@ class Reference(Watch):
         ranked, reasons = event.ranked, event.left_out.values()
         kind = self._accepted.get(event.request)
         unknown = kind is None or any(name not in self._place for name in ranked)
+        if not ranked and kind is not None and self._in_line and NO_SLOT in reasons:
+            self._blind.add((event.strategy, *kind))  # somebody's turn went to those in line
         if unknown or not ranked or any(why.endswith(_AGAIN) for why in reasons):
             return None
         assert kind is not None

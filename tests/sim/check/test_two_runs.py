@@ -14,6 +14,7 @@ from understudy import Engine, ErrorClass
 from understudy_actors.domain.candidate import EndpointSpec
 from understudy_actors.domain.events import AskOpened, Event
 from understudy_actors.domain.price import Price
+from understudy_actors.domain.waiting_events import Queued
 from understudy_sim.check import Reference, Rules, adding_hurts, identical, renamed, scaled
 from understudy_sim.check.violation import Witness
 
@@ -198,3 +199,16 @@ def test_the_reference_model_knows_fallbacks() -> None:
 
     assert not breaks(Reference, ranking("c", "b", "a"), rules)
     assert len(breaks(Reference, ranking("b", "c", "a"), rules)) == 1
+
+
+@pytest.mark.parametrize(("waiting", "complaints"), [(True, 0), (False, 1)])
+def test_whose_turn_went_to_those_in_line_is_not_known(waiting: bool, complaints: int) -> None:
+    tape = Tape().accept(model="m")
+    for number, ranked in enumerate((("a/m", "b/m", "c/m"), (), ("c/m", "a/m", "b/m"))):
+        if number == 1 and waiting:
+            tape.add(
+                Queued, request="w", ticket=1, wanted=("a/m",), since=0.0, deadline=9.0, tokens=1.0
+            )
+        out = {} if ranked else dict.fromkeys(("a/m", "b/m", "c/m"), "no slot")
+        tape.decide(*ranked, strategy="round_robin", out=out)
+    assert len(breaks(Reference, tape, RULES)) == complaints
