@@ -213,7 +213,7 @@ STEPS: Final = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(STEPS, st.sampled_from(["batched", "strict"]))
 def test_any_life_of_keys(steps: list[tuple[str, str, float]], durability: str) -> None:
     """Whatever was answered holds, from then on and in the next process; money is never passed."""

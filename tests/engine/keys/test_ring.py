@@ -109,7 +109,7 @@ def check_any_order(module: ModuleType) -> None:
             assert len(self.ring._by_id) == known, "no id is left behind"
 
     run_state_machine_as_test(
-        Machine, settings=settings(deadline=None, max_examples=40, stateful_step_count=25)
+        Machine, settings=settings(deadline=None, max_examples=25, stateful_step_count=20)
     )
 
 
@@ -131,7 +131,7 @@ def check_equal_work(module: ModuleType) -> None:
         )
         kept.put(record)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=40)
     @given(st.text(max_size=90) | st.sampled_from([*keys.values()]) | _near(keys["a"]))
     def costs_the_same(given_: str) -> None:
         kept.find(given_)
@@ -194,7 +194,7 @@ def check_bounds(module: ModuleType) -> None:
 
 
 LAWS: Final = (check_any_order, check_equal_work, check_grace, check_bounds)
-PROFILE: Final = planted_profile("planted in keys", max_examples=60)
+PROFILE: Final = planted_profile("planted in keys", max_examples=40)
 FAULTS: Final = [
     Mutant(name, ring.__name__, old, new)
     for name, old, new in (
