@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test live kills check contract fmt bench mutants rates clean
+.PHONY: demo test live kills check contract fmt bench bench-peers mutants rates clean
 
 demo: $(STAMP)            ## play seven failure scenarios against real mock providers
 	$(BIN)/understudy demo
@@ -32,6 +32,11 @@ fmt: $(STAMP)             ## let ruff put the code in shape
 
 bench: $(STAMP)           ## cost of a routed call over the bare call
 	$(BIN)/python -m benchmarks.overhead
+
+bench-peers:              ## what benchmarks.gateway compares with: pip and npm fetch it
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check "litellm[proxy]==1.106.2"
+	npm install --silent --no-audit --no-fund --prefix .peers @portkey-ai/gateway@1.15.2
 
 mutants: $(STAMP)         ## hunt every planted fault; prints which checker finds it, and how soon
 	$(BIN)/python -m tests.mutants

@@ -73,4 +73,6 @@ def own_id(given: str | None) -> str | None:
 
 def _safe(value: str) -> bytes:
     """A header's value: printable ASCII, whatever a configuration calls its models."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in value).encode()
+    if not (value.isascii() and value.isprintable()):
+        value = "".join(c if c.isascii() and c.isprintable() else "?" for c in value)
+    return value.encode()

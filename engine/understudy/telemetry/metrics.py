@@ -7,8 +7,8 @@ error classes, states), so that their number is bounded. No user, key, prompt or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -29,6 +29,8 @@ from understudy_actors.domain.stream_events import AttemptCommitted, StreamRescu
 
 if TYPE_CHECKING:
     from understudy.engine import Engine
+
+Sample = TypeVar("Sample", Counter, Histogram)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
@@ -95,6 +97,7 @@ class Metrics:
             name: Histogram(name, text, labels, buckets=SECONDS, registry=registry)
             for name, (text, labels) in TIMED.items()
         }
+        self._samples: dict[tuple[str, tuple[str, ...]], Any] = {}
         registry.register(_Reading(engine))
         self._on: dict[type[Event], Callable[[Any], None]] = {
             RequestOutcome: self._outcome,
@@ -128,11 +131,19 @@ class Metrics:
             act(event)
 
     def _count(self, name: str, *labels: str, by: float = 1.0) -> None:
-        counter = self._counted[f"understudy_{name}"]
-        (counter.labels(*labels) if labels else counter).inc(by)
+        self._sample(self._counted, f"understudy_{name}", labels).inc(by)
 
     def _time(self, name: str, seconds: float, *labels: str) -> None:
-        self._timed[f"understudy_{name}_seconds"].labels(*labels).observe(seconds)
+        self._sample(self._timed, f"understudy_{name}_seconds", labels).observe(seconds)
+
+    def _sample(self, kept: Mapping[str, Sample], name: str, labels: tuple[str, ...]) -> Sample:
+        """One metric with its labels: the registry checks and locks before it finds that."""
+        found: Sample | None = self._samples.get((name, labels))
+        if found is None:
+            metric = kept[name]
+            found = metric.labels(*labels) if labels else metric
+            self._samples[(name, labels)] = found
+        return found
 
     def _outcome(self, event: RequestOutcome) -> None:
         if event.request in self._shared:
