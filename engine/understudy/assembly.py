@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import attrs
@@ -50,6 +50,7 @@ from understudy.store.keeping import Keeping, keep
 from understudy.store.port import Store
 from understudy.streaming.channel import Opener, over_wire as streams_over_wire, whole
 from understudy.telemetry.containment import Containment
+from understudy.telemetry.tracing import Remotes, heard
 from understudy.transport.http import Transport
 from understudy_actors.dispatcher.actor import Dispatcher
 from understudy_actors.dispatcher.messages import GateChanged
@@ -68,6 +69,9 @@ from understudy_actors.runtime.system import System
 from understudy_actors.runtime.timers import TimerWheel
 from understudy_actors.runtime.trace import Trace
 
+if TYPE_CHECKING:
+    from understudy.telemetry.otel import Otel
+
 StrategyMaker = Callable[[], Strategy]
 _BUILT_IN_WIRES = frozenset(kind.name for kind in WIRES)
 
@@ -77,7 +81,8 @@ class Parts:
     """Everything an engine consists of.
 
     `adapters` is by provider, `targets` (only those reached over HTTP) by endpoint name; `streams`
-    are closed with the engine, and `tellers` are waited for before that.
+    are closed with the engine, and `tellers` are waited for before that. `remotes` are the traces
+    of callers, if anybody wants to know.
     """
 
     config: Config
@@ -100,6 +105,8 @@ class Parts:
     keeping: Keeping | None = None
     streams: WeakSet[EventStream] = attrs.Factory(WeakSet)
     tellers: tuple[Teller, ...] = ()
+    remotes: Remotes | None = None
+    otel: Otel | None = None
 
 
 def assemble(
@@ -118,12 +125,12 @@ def assemble(
     check(config, strategies=known, kinds=kinds)
     adapters, candidates, targets = _wires(config, registry, environ, kinds)
     trace, contained, wheel, system, supervisor = _runtime(ports, escalate)
-    settings, flights = dispatcher_settings(config, known, kinds), Flights()
+    settings, flights, remotes = dispatcher_settings(config, known, kinds), Flights(), heard(config)
     keeping = keep(config, kept, supervisor, system, ports.clock)
     ring = ring_of(config, keeping, ports.clock.wall())
     purse = purse_of(config, supervisor, ports.clock, keeping, limits=budgets_of(config, ring))
     own, dispatcher = _actors(supervisor, config, settings, candidates, flights, contained, keeping)
-    ways = [_ways(c, config, adapters, targets, transport, ports) for c in candidates]
+    ways = [_ways(c, config, adapters, targets, transport, ports, remotes) for c in candidates]
     wiring = Wiring(
         clock=ports.clock,
         trace=trace,
@@ -158,6 +165,7 @@ def assemble(
         wiring=wiring,
         records=Records(KEPT_MAX if config.monitoring else 0),
         keys=keys_of(config, ring, wiring, supervisor, ports, keeping),
+        remotes=remotes,
         cache=cache_of(config, candidates, ports.clock, trace),
         keeping=keeping,
     )
@@ -350,6 +358,7 @@ def _ways(
     targets: Mapping[str, Target],
     transport: Transport,
     ports: Ports,
+    remotes: Remotes | None,
 ) -> tuple[Call, Opener]:
     """How an endpoint is asked for a whole answer, and for one piece by piece."""
     adapter = adapters[candidate.spec.provider]
@@ -361,10 +370,11 @@ def _ways(
     if isinstance(adapter, JobAdapter):
         call = by_job(adapter, target, transport, ports.clock, limit_s)
         return call, whole(call)
-    call = over_wire(adapter, target, transport, ports.clock, limit_s)
+    mark = remotes.mark if remotes is not None and config.otel.propagate else None
+    call = over_wire(adapter, target, transport, ports.clock, limit_s, mark)
     if not isinstance(adapter, StreamingAdapter):
         return call, whole(call)
-    return call, streams_over_wire(adapter, target, transport, ports.clock, limit_s)
+    return call, streams_over_wire(adapter, target, transport, ports.clock, limit_s, mark)
 
 
 def _report_crash(contained: Containment, ref: Ref, error: Exception) -> None:

@@ -27,6 +27,7 @@ from understudy.routing.endings import nobody
 from understudy.routing.explain import Explanation
 from understudy.spending import BudgetStanding, budget_standing
 from understudy.streaming.stream import ChatStream
+from understudy.telemetry.tracing import Remotes
 from understudy_actors.dispatcher.collapse import collapses, key_of
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.messages import Select
@@ -281,6 +282,11 @@ class Engine:
             InvalidRequest: That is no number of days, or accounts are switched off.
         """
         return self._accounts().usage(days)
+
+    @property
+    def remotes(self) -> Remotes | None:
+        """Where callers' traces are noted, by request; None unless `otel` is on."""
+        return self._parts.remotes
 
     def explain(self, request_id: str) -> Explanation | None:
         """Why a request was served as it was; None if it is unknown, running or long ago."""

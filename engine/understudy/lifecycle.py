@@ -12,7 +12,6 @@ import trio
 
 from understudy.accounts.accounts import closed, taken
 from understudy.adapters.registry import Registry
-from understudy.alerts.post import tellers
 from understudy.assembly import Parts, StrategyMaker, assemble
 from understudy.config import Config, discover, find
 from understudy.engine import Engine
@@ -21,7 +20,7 @@ from understudy.ports import Ports
 from understudy.price_age import old_prices
 from understudy.store.opening import store_of
 from understudy.store.port import Store
-from understudy.telemetry.log import log_to_stderr
+from understudy.telemetry import outside
 from understudy.transport.factory import default_transport, list_models
 from understudy.transport.http import Transport
 from understudy_actors.dispatcher.strategies import BUILT_IN, Strategy
@@ -109,30 +108,18 @@ class open_engine:
                 escalate=self._escalate,
                 kept=kept,
             )
-            if config.monitoring:
-                parts.tellers = tellers(
-                    config.alerts,
-                    self._environ,
-                    transport,
-                    ports.clock,
-                    parts.trace,
-                    parts.contained,
-                )
+            outside.prepare(parts, self._environ)
         except BaseException:
             with trio.CancelScope(shield=True):
                 if store is not None:
                     await store.close()
                 await transport.aclose()
             raise
-        if config.monitoring:
-            log_to_stderr(parts.trace, config.log)
-        _tell_old_prices(parts)
         self._nursery_manager = trio.open_nursery()
         nursery = self._nursery = await self._nursery_manager.__aenter__()
+        outside.start(parts, nursery)
+        _tell_old_prices(parts)
         nursery.start_soon(parts.wheel.run, parts.ports.clock, name="understudy timers")
-        for teller in parts.tellers:
-            parts.trace.listen(teller.hear, fine=False)
-            nursery.start_soon(teller.run, name=f"alerts {teller.config.name}")
         if parts.keeping is not None:
             parts.keeping.tell_opened(parts.trace)
             if parts.wiring.book is not None and parts.trace.on:
@@ -199,9 +186,7 @@ async def close(parts: Parts, drain_s: float) -> None:
     await _idle(parts, LAST_WORD_S)
     if parts.keeping is not None:
         await parts.keeping.store.close()
-    with trio.move_on_after(LAST_WORD_S):
-        for teller in parts.tellers:
-            await teller.finish()
+    await outside.finish(parts)
     if parts.wiring.book is not None and parts.trace.on:
         parts.trace.emit(closed(parts.wiring.book, parts.ports.clock.now()))
     await parts.transport.aclose()

@@ -10,6 +10,8 @@ import trio
 from msgspec.structs import replace
 
 from understudy import Engine, open_engine
+from understudy.config import Config
+from understudy.config.otel import OtelConfig
 from understudy.ports import Ports
 from understudy_actors.domain.events import Event
 from understudy_actors.runtime.trace import Trace
@@ -99,6 +101,11 @@ def run(
     )
 
 
+def quiet(config: Config) -> Config:
+    """Nobody outside is told of a simulation."""
+    return replace(config, alerts=(), otel=OtelConfig(enabled=False))
+
+
 async def _play(
     scenario: Scenario,
     sim: Sim,
@@ -114,7 +121,7 @@ async def _play(
 
     def opening(disk: SimDisk | None, trace: Trace) -> open_engine:
         return open_engine(
-            replace(scenario.config, alerts=()),  # nobody is woken by a simulation
+            quiet(scenario.config),
             ports=Ports(clock=sim.clock, ids=sim.ids, randomness=sim.randomness, trace=trace),
             transport=SimTransport(servers),
             store=None if disk is None else disk.open(),

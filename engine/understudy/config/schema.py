@@ -18,6 +18,7 @@ from understudy.config.http import HttpConfig
 from understudy.config.kinds import FUNCTION, KINDS
 from understudy.config.limits import LimitConfig
 from understudy.config.money import SpendingConfig, SpendingMode
+from understudy.config.otel import OtelConfig
 from understudy.config.provider import ProviderConfig
 from understudy.config.section import Function, Section
 from understudy.config.sections import (
@@ -93,6 +94,7 @@ class Config(Section, frozen=True, kw_only=True):
         http: How bytes are moved.
         log: Log lines.
         alerts: Who is told of budgets, breakers and availability; nobody unless written.
+        otel: Spans and metrics for OpenTelemetry; off unless written.
         gateway: The HTTP service that `understudy serve` runs.
         degraded: Operation to the text to answer when all fail.
         operations: What differs from one operation to another.
@@ -132,6 +134,7 @@ class Config(Section, frozen=True, kw_only=True):
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
     alerts: tuple[AlertConfig, ...] = ()
+    otel: OtelConfig = OtelConfig(enabled=False)
     gateway: GatewayConfig = GatewayConfig()
     degraded: dict[Name, Text] = field(default_factory=dict)
     operations: dict[Name, OperationConfig] = field(default_factory=dict)

@@ -122,6 +122,8 @@ class Desk:
             why = f"{self._limits.concurrent_max} requests are under way, the most allowed"
             raise Refused(why, status=503, code="overloaded", retry_after_s=1.0)
         engine, caller = self.engine, self.guard.caller(headers)
+        if (remotes := engine.remotes) is not None:
+            remotes.note(exchange.request_id, headers.get("traceparent"))
         if seen is not None and caller is not None:
             seen.key = caller.name
         read = read_form if wire.entry.form else read_json

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -10,12 +11,15 @@ from understudy.adapters.base import Adapter, CallAdapter, Reply, Target, WireAd
 from understudy.adapters.failure import transport_failure
 from understudy.adapters.limits import UNSAID, Names, RateHeaders, sightings
 from understudy.routing.wiring import Call
-from understudy.transport.http import HttpResponse, Transport, TransportFailed
+from understudy.transport.http import HttpRequest, HttpResponse, Transport, TransportFailed
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import ProviderError
 from understudy_actors.domain.rates import Counting, Sighting
 from understudy_actors.domain.request import ChatInput, Request
 from understudy_actors.runtime.ports import Clock
+
+Mark: TypeAlias = Callable[[Request, HttpRequest], HttpRequest]
+"""Writes into what is sent which trace it belongs to."""
 
 
 def over_wire(
@@ -24,10 +28,12 @@ def over_wire(
     transport: Transport,
     clock: Clock,
     connect_timeout_s: float | None = None,
+    mark: Mark | None = None,
 ) -> Call:
     """A call that builds a request, sends it, and reads the answer.
 
-    `connect_timeout_s` limits reaching the provider; None leaves that to the transport.
+    `connect_timeout_s` limits reaching the provider; None leaves that to the transport. `mark`
+    has the last word on what is sent.
     """
 
     names = limit_headers(adapter, target)
@@ -37,6 +43,8 @@ def over_wire(
         outgoing = adapter.build(request, fitted)
         if connect_timeout_s is not None:
             outgoing = replace(outgoing, connect_timeout_s=connect_timeout_s)
+        if mark is not None:
+            outgoing = mark(request, outgoing)
         try:
             response = await transport.send(target.provider, outgoing)
         except TransportFailed as failed:

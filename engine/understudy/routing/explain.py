@@ -100,6 +100,12 @@ class Records:
             )
         )
 
+    def asked(self, request_id: str) -> tuple[str, str | None] | None:
+        """The operation and the model that a request asked for that ended a moment ago."""
+        found = (each for each in reversed(self._kept) if each[0] == request_id)
+        record = next(found, None)
+        return None if record is None else record[1:3]
+
     def explain(self, request_id: str) -> Explanation | None:
         """The record of the last request of that id; None if unknown, running, or forgotten."""
         found = (each for each in reversed(self._kept) if each[0] == request_id)

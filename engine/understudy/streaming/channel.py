@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from understudy.adapters.base import Reader, Reply, StreamingAdapter, Target, WireAdapter
 from understudy.adapters.failure import transport_failure
 from understudy.adapters.limits import sightings
-from understudy.routing.calls import fit, limit_headers, parsed
+from understudy.routing.calls import Mark, fit, limit_headers, parsed
 from understudy.routing.wiring import Call
 from understudy.transport.http import HttpResponse, HttpStream, Transport, TransportFailed
 from understudy_actors.domain.candidate import Candidate
@@ -206,11 +206,13 @@ def over_wire(
     transport: Transport,
     clock: Clock,
     connect_timeout_s: float | None = None,
+    mark: Mark | None = None,
 ) -> Opener:
     """Asks for a stream over the transport.
 
     An error, and an answer that is no stream although one was asked for, is read as a whole.
-    `connect_timeout_s` limits reaching the provider; None leaves that to the transport.
+    `connect_timeout_s` limits reaching the provider; None leaves that to the transport. `mark`
+    has the last word on what is sent.
     """
     assert isinstance(adapter, StreamingAdapter)
     names = limit_headers(adapter, target)
@@ -220,6 +222,8 @@ def over_wire(
         outgoing = adapter.build_stream(request, fitted)
         if connect_timeout_s is not None:
             outgoing = replace(outgoing, connect_timeout_s=connect_timeout_s)
+        if mark is not None:
+            outgoing = mark(request, outgoing)
         try:
             stream = await transport.open(target.provider, outgoing)
             wall_s = clock.wall()
