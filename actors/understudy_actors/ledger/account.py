@@ -66,7 +66,8 @@ class Alert(Struct, frozen=True):
     window: Span
 
 
-class Window(Struct):
+@attrs.define(eq=False, slots=True)
+class Window:
     """What happened in one window: micro-USD spent and reserved, and how many charges there were.
 
     `owed` reservations are still to be settled; `told` is the highest percentage told of. Where
@@ -84,7 +85,7 @@ class Window(Struct):
     covered: int = 0
     flow: int = 0
     flow_before: int = 0
-    profile: dict[int, int] = {}
+    profile: dict[int, int] = attrs.Factory(dict)
     first_at: float | None = None
 
     def book(self, period: Period, actual: int, at: float) -> None:
@@ -150,9 +151,9 @@ class Account:
             return None
         return self.window(wall).span.end
 
-    def reserve(self, wall: float, amount: int) -> Window:
-        """Set `amount` aside; ask for `room` first. Returns the window that it is in."""
-        window = self.window(wall)
+    def reserve(self, amount: int) -> Window:
+        """Set `amount` aside in the window that `room` was just asked of; returns it."""
+        window = self.current
         window.reserved += amount
         window.owed += 1
         return window

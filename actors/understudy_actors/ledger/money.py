@@ -35,7 +35,7 @@ Booked: TypeAlias = tuple[tuple[Account, Window], ...]
 """Under which limits a reservation is, and in which window of each."""
 
 
-class Reserved(Struct, frozen=True):
+class Reserved(Struct, frozen=True, gc=False):
     """Money set aside for one attempt, in micro-USD. `number` names it when it is settled.
 
     `covered` is False if a store must learn of it before it is spent; see `books`.
@@ -58,7 +58,7 @@ class TooDear(Struct, frozen=True):
     frozen: bool = False
 
 
-class Charged(Struct, frozen=True):
+class Charged(Struct, frozen=True, gc=False):
     """How a reservation ended: what was charged, in micro-USD, and what that brought about.
 
     `known` is False for a charge of the whole reservation because nobody knows better; `frozen`
@@ -200,7 +200,7 @@ class Ledger:
                 return TooDear(account.limit, room, account.resets_at(wall), account.frozen)
             amount = min(amount, room)
         self._last += 1
-        windows = tuple([(account, account.reserve(wall, amount)) for account in accounts])
+        windows = tuple([(account, account.reserve(amount)) for account in accounts])
         self._loans[self._last] = _Loan(amount, strict, wall, windows)
         if self._keeping is None:
             return Reserved(self._last, amount)

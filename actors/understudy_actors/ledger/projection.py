@@ -69,7 +69,9 @@ class Forecast(Struct, frozen=True):
 def slot_of(period: Period, span: Span, wall: float) -> int | None:
     """The slot of a window that holds `wall`; None if it has no slots."""
     slot_s = SLOT_S.get(period)
-    return None if slot_s is None else int(max(0.0, wall - span.start) // slot_s)
+    if slot_s is None:
+        return None
+    return int((wall - span.start) // slot_s) if wall > span.start else 0
 
 
 def forecast(period: Period, now: Course, before: Course | None, wall: float) -> Forecast:
