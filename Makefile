@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test live kills check contract fmt bench bench-peers mutants rates clean
+.PHONY: demo test live kills check contract gateway-load fmt bench bench-peers mutants rates clean
 
 demo: $(STAMP)            ## play seven failure scenarios against real mock providers
 	$(BIN)/understudy demo
@@ -25,6 +25,9 @@ check: $(STAMP)           ## ruff, mypy strict, import-linter
 
 contract: $(STAMP)        ## a hundred requests a path, drawn from the gateway's own document
 	UNDERSTUDY_CONTRACT=50 UNDERSTUDY_PATIENCE_S=3600 $(BIN)/python -m pytest -q -s tests/engine/gateway/test_explored.py
+
+gateway-load: $(STAMP)    ## 500 streams beside 2,000 idle connections, and 10,000 mutated requests
+	UNDERSTUDY_LOAD=1 UNDERSTUDY_PATIENCE_S=3600 $(BIN)/python -m pytest -q tests/live/test_gateway_load.py
 
 fmt: $(STAMP)             ## let ruff put the code in shape
 	$(BIN)/ruff check --fix .

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.cli.announce import announce
 from understudy.cli.opening import environment
 from understudy.cli.output import console
 from understudy.config import Config, find, parse
@@ -19,7 +20,6 @@ from understudy.ports import SystemClock
 from understudy_actors.domain.errors import ConfigError, UnderstudyError
 
 if TYPE_CHECKING:
-    from understudy.engine import Engine
     from understudy.gateway.guard import Guard
 
 
@@ -96,7 +96,9 @@ def _run(
         log=log,
         limits=Limits(body_max=own.body_max, concurrent_max=own.concurrent_max),
         guard=guard,
-        on_ready=lambda engine: _announce(engine, url, guard),
+        on_ready=lambda engine: announce(
+            engine, url, console(), guarded=not guard.open, discovered=config is None
+        ),
     )
     server = uvicorn.Server(settings(app, drain_s=drain))
     with suppress(SystemExit):  # uvicorn's way to say that the start failed
@@ -126,23 +128,3 @@ def _is_loopback(host: str) -> bool:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _announce(engine: Engine, url: str, guard: Guard) -> None:
-    """What was found, which names may be asked for, and a line to try."""
-    screen = console()
-    report, models = engine.status(), engine.models()
-    who = "everybody who reaches it, without a key" if guard.open else "callers with a key"
-    screen.print(f"understudy serves on {url}, for {who}.")
-    screen.print(f"{report.total} endpoints: " + ", ".join(e.name for e in report.providers))
-    names = [each.name for each in models if "/" not in each.name]
-    screen.print(f"models: auto, {', '.join(names)}", soft_wrap=True)
-    screen.print(f"OpenAI SDKs: base_url {url}/v1    Anthropic SDKs: base_url {url}")
-    body = '{"model": "auto", "messages": [{"role": "user", "content": "Hello"}]}'
-    key = "" if guard.open else " -H 'x-api-key: YOUR_KEY'"
-    screen.print(
-        f"try: curl {url}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body}'",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
-    )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from understudy.gateway.heads import BoundedHeads
 from understudy_actors.domain.errors import ConfigError
 
 DRAIN_S: Final = 30
@@ -21,7 +22,7 @@ def settings(app: Any, *, drain_s: int = DRAIN_S) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -84,13 +84,15 @@ async def serving(
     limits: Limits | None = None,
     guard: Guard | None = None,
     log: LogConfig | None = None,
+    each: Mapping[str, Any] | None = None,
     **functions: Any,
 ) -> AsyncIterator[Service]:
-    """Serve; mocks are providers `m0`, `m1`, ... in order of priority."""
+    """Serve; mocks are providers `m0`, `m1`, ... by priority, and all have what `each` says."""
     with _mocks(behaviours) as handles:
         opened: list[AsyncioEngine] = []
         own = {n: {"operations": [*OFFERED], "priority": 50} for n in functions}
-        providers = {**_providers(handles), **own}
+        all_of_them = {**_providers(handles), **own}
+        providers = {name: {**said, **(each or {})} for name, said in all_of_them.items()}
         made = {**QUIET, "strategy": "priority", "providers": providers, **(config or {})}
 
         def opening() -> Any:

@@ -15,9 +15,10 @@ import pytest
 from starlette.requests import Request as Http
 from starlette.responses import Response
 
+from tests.engine.gateway.heads import Connection
 from tests.support.mutants import Mutant
 from understudy.config.terms import KeyTerms
-from understudy.gateway import form, guard, overrides, pages
+from understudy.gateway import form, guard, heads, overrides, pages
 from understudy.gateway.app import contract
 from understudy.gateway.asked import Asked
 from understudy.gateway.contract import document
@@ -36,9 +37,11 @@ RESPONSES, ASKS = (
     "understudy.gateway.wires.responses_requests",
 )
 PAGES, DOCUMENT = "understudy.gateway.pages", "understudy.gateway.contract.document"
+HEADS, GET = "understudy.gateway.heads", b"GET /health HTTP/1.1\r\n"
 GUARD, OVERRIDES = "understudy.gateway.guard", "understudy.gateway.overrides"
 SPARED: Final = Request.chat("hi", model="m", fallbacks=("other",))
 MODULES: Final = (
+    heads,
     guard,
     overrides,
     form,
@@ -107,6 +110,25 @@ def documented(module: ModuleType) -> object:
         {} in told["paths"]["/admin/hold"]["post"]["security"],
         "[DONE]" in str(chat["text/event-stream"]),
     )
+
+
+def waited(connection: Connection) -> object:
+    """What a connection comes to."""
+    connection.loop.pass_time()
+    return connection.told()
+
+
+def later(module: ModuleType) -> object:
+    """What the second request of a connection comes to that stops within its head."""
+    connection = Connection(module).send(GET + b"\r\n")
+    connection.protocol.cycle.response_complete = True
+    return waited(connection.send(GET))
+
+
+def within(connection: Connection) -> object:
+    """What becomes of rubbish behind a request that is being answered."""
+    connection.protocol.cycle.response_started = True
+    return connection.send(b"no such thing\r\n\r\n").told()
 
 
 FAULTS: Final[list[tuple[Mutant, Callable[[ModuleType], object]]]] = [
@@ -178,6 +200,26 @@ FAULTS: Final[list[tuple[Mutant, Callable[[ModuleType], object]]]] = [
     (
         Mutant("fallbacks in a header are one word", OVERRIDES, '"capabilities", "fallbacks"', ""),
         tried(lambda module: module.overrides(None, {"x-understudy-fallbacks": "b,c"}).fallbacks),
+    ),
+    (
+        Mutant("a head has no end", HEADS, "if self._seen > HEAD_MAX:", "if False:"),
+        lambda module: Connection(module).send(b"GET /", *[b"z" * 4096] * 17).told(),
+    ),
+    (
+        Mutant("a head has any number of headers", HEADS, "> HEADERS_MAX", "> 10**9"),
+        lambda module: Connection(module).send(GET, b"a: b\r\n" * 300, b"\r\n").told(),
+    ),
+    (
+        Mutant("a head may take for ever", HEADS, "elif self._timer is None:", "elif False:"),
+        later,
+    ),
+    (
+        Mutant("a body has no time either", HEADS, "self._settled()\n        if len", "if len"),
+        lambda module: waited(Connection(module).send(GET + b"content-length: 9\r\n\r\n")),
+    ),
+    (
+        Mutant("an error within an answer", HEADS, "cycle.response_started and", "False and"),
+        lambda module: within(Connection(module).send(GET + b"\r\n")),
     ),
     (
         Mutant("two types of one name", DOCUMENT, "name}Request{", "name}{"),
