@@ -46,7 +46,8 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True):
         tags: Only providers that carry all of these.
         capabilities: Every one of these is needed.
         labels: Words to account it to.
-        team, tenant: Whom it is accounted to, and whose share it counts in.
+        user, team, tenant: Whom it is accounted to, and whose share it counts in; what the
+            caller's key says of these wins.
         priority: -3 to 3, while requests wait for a slot.
         hedge, collapse: Whether a second copy may be sent; whether identical requests share a call.
         cache: What to do with the cache: use, bypass, refresh or only.
@@ -64,6 +65,7 @@ class Overrides(Struct, frozen=True, forbid_unknown_fields=True):
     tags: list[str] | None = None
     capabilities: list[str] | None = None
     labels: list[str] | None = None
+    user: str | None = None
     team: str | None = None
     tenant: str | None = None
     priority: Annotated[int, Meta(ge=-PRIORITY_MAX, le=PRIORITY_MAX)] | None = None

@@ -324,3 +324,27 @@ def test_keys_that_are_required_are_required_even_before_there_are_any() -> None
     with pytest.raises(Refused):
         closed.caller({})
     assert not guarded(gateway()).open, "hashes are keys, before an engine is open too"
+
+
+@on_loop
+async def test_whose_bill_it_is_may_be_said_in_body_and_headers_but_the_key_knows_better() -> None:
+    """`user` of OpenAI's bodies, `metadata.user_id` of Anthropic's, and our own words for both."""
+    own = gateway(team="red", tags=["beta"])
+    async with serving(own, oracle=oracle, guard=guarded(own)) as service, client(service) as ann:
+        said = {
+            "x-understudy-user": "cat",
+            "x-understudy-labels": "x,y",
+            "x-understudy-team": "blue",
+        }
+        for answer in (
+            await ann.post(CHAT, json={**HELLO, "user": "ann"}),
+            await ann.post(MESSAGES, json={**ANTHROPIC, "metadata": {"user_id": "bob"}}),
+            await ann.post(CHAT, json={**HELLO, "user": "ann"}, headers=said),
+        ):
+            assert answer.status_code == 200, answer.text
+        engine = service.engine
+        assert sorted(str(e.user) for e in engine.top("users")) == ["ann", "bob", "cat"]
+        assert [(e.name, e.attempts) for e in engine.top("teams")] == [("red", 3)]
+        tags = {e.name: e.attempts for e in engine.top("tags")}
+        assert tags == {"beta": 3, "x": 1, "y": 1}
+        assert [(e.name, e.attempts) for e in engine.top("keys")] == [("ann", 3)]

@@ -22,6 +22,7 @@ GOOD: dict[str, tuple[Any, str, Any]] = {
     "tags": (["a", "b"], "a, b", ("a", "b")),
     "capabilities": (["vision"], "vision", ("vision",)),
     "labels": (["batch"], "batch", ("batch",)),
+    "user": ("cat", "cat", "cat"),
     "team": ("red", "red", "red"),
     "tenant": ("t", "t", "t"),
     "priority": (-2, "-2", -2),
