@@ -24,6 +24,7 @@ from understudy.adapters.base import (
 from understudy.cache.shelf import CacheStats
 from understudy.choice import Choice, Fallback
 from understudy.config import Config, ProviderConfig
+from understudy.differences import Reloaded
 from understudy.engine import Engine
 from understudy.inspection import TestReport
 from understudy.lifecycle import open_engine
@@ -96,7 +97,7 @@ __all__ = [
     # what comes back
     "Result", "Attempt", "Usage", "ChatOutput", "EmbeddingOutput", "ImageOutput", "Image",
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
-    "BudgetProjection", "BudgetStanding", "CacheStats", "RoutableModel",
+    "BudgetProjection", "BudgetStanding", "CacheStats", "RoutableModel", "Reloaded",
     "Costs", "ProviderCosts", "TopModel", "TopUser", "TopSpender", "DayUsage",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",

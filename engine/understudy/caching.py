@@ -15,11 +15,20 @@ from understudy_actors.runtime.trace import Trace
 
 
 def cache_of(
-    config: Config, candidates: Iterable[Candidate], clock: Clock, trace: Trace
+    config: Config,
+    candidates: Iterable[Candidate],
+    clock: Clock,
+    trace: Trace,
+    before: Cache | None = None,
 ) -> Cache | None:
-    """The cache of an engine; None if no operation has one."""
+    """The cache of an engine; None if no operation has one.
+
+    With the bounds of `before`, the one of the configuration before, it goes on with its answers.
+    """
     rule = rule_of(config)
-    return None if rule is None else Cache(rule, clock, trace, salt_of(config, candidates))
+    if rule is None:
+        return None
+    return Cache(rule, clock, trace, salt_of(config, candidates), before)
 
 
 def rule_of(config: Config) -> CacheRule | None:

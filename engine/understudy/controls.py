@@ -11,6 +11,7 @@ from understudy_actors.dispatcher.strategies.base import Strategy
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.outcome import POLICY, ErrorClass, Verdict
+from understudy_actors.ledger.account import Scope
 from understudy_actors.provider.messages import (
     Admin,
     HoldScope,
@@ -65,6 +66,15 @@ class Controls:
             known = ", ".join(sorted(self._strategies))
             raise InvalidRequest(f"there is no strategy {strategy!r}: use one of {known}")
         self._parts.wiring.dispatcher.tell(SetStrategy(strategy, operation))
+
+    def thaw(self, scope: Scope) -> None:
+        """Lend again under the budgets of a scope."""
+        purse = self._parts.wiring.purse
+        known = () if purse is None else {each.limit.scope for each in purse.standing()}
+        if purse is None or scope not in known:
+            listed = ", ".join(map(str, sorted(known))) or "none"
+            raise InvalidRequest(f"there is no budget of {scope}: there is {listed}")
+        purse.thaw(scope)
 
     def report(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import starmap
 from typing import Any, Literal, overload
 
@@ -13,13 +13,17 @@ from understudy.accounts.accounts import Accounts, Spenders, TopOf
 from understudy.accounts.reports import Costs, DayUsage, TopModel, TopSpender, TopUser
 from understudy.adapters.base import Reply
 from understudy.assembly import Parts
+from understudy.by_hand import ByHand
 from understudy.cache.shelf import CacheStats
 from understudy.choice import Choice, Fallback, choice_of
 from understudy.controls import Controls, error_class
+from understudy.design import Source
+from understudy.differences import Reloaded
 from understudy.inspection import TestReport, check_all, try_out
 from understudy.listening import EventStream
 from understudy.models import RoutableModel, routable
 from understudy.projecting import BudgetProjection, budget_projection
+from understudy.reloading import resolved, see_out, take_over, unchanged
 from understudy.reports import ProviderHealth, StatusReport, health_of, status_of
 from understudy.routing.collapse import Collapser
 from understudy.routing.desk import Desk
@@ -28,10 +32,10 @@ from understudy.routing.explain import Explanation
 from understudy.spending import BudgetStanding, budget_standing
 from understudy.streaming.stream import ChatStream
 from understudy.telemetry.tracing import Remotes
+from understudy.winding import wind_up
 from understudy_actors.dispatcher.collapse import collapses, key_of
 from understudy_actors.dispatcher.flight import Flight
 from understudy_actors.dispatcher.messages import Select
-from understudy_actors.dispatcher.strategies.base import Strategy
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.errors import InvalidRequest
 from understudy_actors.domain.operation import BUILT_IN
@@ -39,11 +43,10 @@ from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import Request
 from understudy_actors.domain.result import Result
 from understudy_actors.ledger.account import Scope
-from understudy_actors.provider.messages import Admin
 from understudy_actors.runtime.trace import Listener
 
 
-class Engine:
+class Engine(ByHand):
     """Routes requests to providers that can serve them now. `open_engine` makes one.
 
     Attributes:
@@ -52,12 +55,19 @@ class Engine:
 
     def __init__(self, parts: Parts, nursery: trio.Nursery) -> None:
         self._parts = parts
-        self._wiring = parts.wiring
+        self._nursery = nursery
         self._clock = parts.ports.clock
         self._trace = parts.trace
-        offered = (o for c in parts.candidates for o in c.spec.operations)
-        operations = frozenset((*BUILT_IN, *offered))
-        strategies = set(parts.settings.strategies)
+        self._brought: set[str] = set()  # names of strategies that came by `set_strategy`
+        self._equip()
+
+    def _equip(self) -> None:
+        """Take what the newest configuration says into use."""
+        parts, self._wiring = self._parts, self._parts.wiring
+        operations = frozenset(
+            (*BUILT_IN, *(o for c in parts.candidates for o in c.spec.operations))
+        )
+        strategies = {*parts.settings.strategies, *self._brought}
         self._controls = Controls(parts, operations, strategies)
         self._cache = parts.cache
         self.keys = parts.keys
@@ -70,7 +80,7 @@ class Engine:
             strategies,
             parts.cache,
         )
-        self._collapser = Collapser(parts.wiring, self._desk, nursery)
+        self._collapser = Collapser(parts.wiring, self._desk, self._nursery)
         self._collapse = parts.config.collapse
 
     # Requests
@@ -121,15 +131,15 @@ class Engine:
         Raises:
             UnderstudyError: As `route`.
         """
-        request = Request.custom(operation, *args, kwargs=kwargs)
+        request, made = Request.custom(operation, *args, kwargs=kwargs), self._parts.design
         flight = self._desk.accept(request)
 
         async def call(candidate: Candidate, _request: Request) -> Reply:
             decision = flight.decisions[-1]
             choice = choice_of(
                 candidate,
-                self._parts.config,
-                self._parts.kinds,
+                made.config,
+                made.kinds,
                 decision,
                 self._clock.now(),
                 _estimate(flight),
@@ -231,12 +241,7 @@ class Engine:
         Raises:
             InvalidRequest: There is no such budget.
         """
-        known = {(each.scope, each.name) for each in self.budgets()}
-        if self._wiring.purse is None or (scope, name) not in known:
-            listed = ", ".join(" ".join(each).strip() for each in sorted(known)) or "none"
-            what = f"{scope} {name}".strip()
-            raise InvalidRequest(f"there is no budget of {what}: there is {listed}")
-        self._wiring.purse.thaw(Scope(scope, name))
+        self._controls.thaw(Scope(scope, name))
 
     def costs(self, *, days: int | None = None) -> Costs:
         """What the attempts of the last `days` calendar days came to; left out, of all days kept.
@@ -327,45 +332,48 @@ class Engine:
         await check_all(self._parts, timeout_s)
         return self.status()
 
-    # By hand
+    # Its whole life
 
-    def hold(self, name: str, *, seconds: float | None = None) -> None:
-        """Give a provider (or `provider/model`) no requests, for a time or until `release`.
+    async def reload(
+        self,
+        config: Source = None,
+        *,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        drain_s: float | None = None,
+    ) -> Reloaded:
+        """Serve whoever comes from now on under another configuration.
 
-        As all of these, it raises `InvalidRequest` if there is no such provider.
-        """
-        self._controls.hold(name, seconds)
+        No call is dropped and no stream cut: a request ends under the configuration it was accepted
+        under. What stays keeps all that is known of it; what is left out ends after its last call.
 
-    def release(self, name: str) -> None:
-        """End every hold of a provider (or of `provider/model`)."""
-        self._controls.release(name)
-
-    def reset(self, name: str | None = None) -> None:
-        """Forget what was observed of a provider, of `provider/model`, or of all: breakers close.
-
-        A provider whose actor was given up starts again.
-        """
-        self._controls.reset(name)
-
-    def isolate(self, name: str) -> None:
-        """Open a breaker by hand: it refuses everything until `enable`."""
-        self._controls.administer(name, Admin.ISOLATE)
-
-    def disable(self, name: str) -> None:
-        """Switch a breaker off: it admits everything and counts nothing until `enable`."""
-        self._controls.administer(name, Admin.DISABLE)
-
-    def enable(self, name: str) -> None:
-        """End `isolate` or `disable`."""
-        self._controls.administer(name, Admin.ENABLE)
-
-    def set_strategy(self, strategy: str | Strategy, *, operation: str | None = None) -> None:
-        """Use another strategy from now on, for the engine or for one operation.
+        Args:
+            config: As `open_engine` takes it; None reads the same file (or discovers) again.
+            functions: The user's own functions; None: those given before.
+            drain_s: Calls of removed providers are ended after so many seconds, and their requests
+                fail over; None: at their own deadlines.
 
         Raises:
-            InvalidRequest: There is no strategy or operation of that name.
+            ConfigError: It cannot run, or changes what needs a restart; nothing has changed.
+            StoreFailed: What is kept of something new cannot be read; nothing has changed.
+            ShuttingDown: The engine closes.
         """
-        self._controls.set_strategy(strategy, operation)
+        made, origin = await resolved(self._parts, config, functions)
+        edition, desk = self._parts.edition, self._desk
+        done = take_over(self._parts, made, origin)
+        if done is None:
+            return unchanged(self._parts)
+        self._equip()
+        desk.hand_over(self._desk, edition)
+        self._parts.rounds.follow(self._parts, self._nursery)
+        self._nursery.start_soon(see_out, self._parts, edition, drain_s, name="see out")
+        return done
+
+    async def drain(self, within_s: float) -> None:
+        """Take nothing new, and wait for what is under way; after `within_s` seconds, end it.
+
+        Whoever is ended hears `ShuttingDown`. Called again, the shorter time counts.
+        """
+        await wind_up(self._parts, within_s)
 
     def _accounts(self) -> Accounts:
         book = self._wiring.book

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
 from msgspec import Struct
 
 from understudy.adapters.base import WireAdapter
 from understudy.adapters.failure import transport_failure
-from understudy.assembly import Parts
 from understudy.config import HealthCheckConfig
 from understudy.routing.failure import silent, typed
 from understudy.transport.http import TransportFailed
@@ -18,6 +19,9 @@ from understudy_actors.domain.events import HealthChecked
 from understudy_actors.domain.request import Request
 from understudy_actors.provider.messages import Checked
 from understudy_actors.runtime.mailbox import Lane
+
+if TYPE_CHECKING:
+    from understudy.assembly import Parts
 
 PROBE_TEXT = "Reply with the single word: ok"
 PROBE_TOKENS = 16
@@ -86,7 +90,9 @@ async def _check_and_tell(parts: Parts, provider: str, timeout_s: float) -> bool
     checked = await check_once(parts, provider, timeout_s)
     if checked is None:
         return False
-    parts.providers[provider].tell(checked, Lane.RESULTS)
+    if (actor := parts.providers.get(provider)) is None:
+        return False  # it was left out meanwhile
+    actor.tell(checked, Lane.RESULTS)
     if parts.trace.on:
         parts.trace.emit(
             HealthChecked(

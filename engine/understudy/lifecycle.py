@@ -12,10 +12,10 @@ import trio
 
 from understudy.accounts.accounts import closed, taken
 from understudy.adapters.registry import Registry
-from understudy.assembly import Parts, StrategyMaker, assemble
+from understudy.assembly import Parts, assemble
 from understudy.config import Config, discover, find
+from understudy.design import Origin, StrategyMaker
 from understudy.engine import Engine
-from understudy.inspection import keep_checking
 from understudy.ports import Ports
 from understudy.price_age import old_prices
 from understudy.store.opening import store_of
@@ -23,14 +23,13 @@ from understudy.store.port import Store
 from understudy.telemetry import outside
 from understudy.transport.factory import default_transport, list_models
 from understudy.transport.http import Transport
+from understudy.winding import LAST_WORD_S, idle, wind_up
 from understudy_actors.dispatcher.strategies import BUILT_IN, Strategy
 from understudy_actors.domain.money_events import PricesOld
 from understudy_actors.runtime.actor import Ref
 
 DRAIN_S: Final = 10.0
 """How long a closing engine waits for the requests under way."""
-LAST_WORD_S: Final = 2.0
-"""How long cancelled attempts have to settle."""
 
 
 class open_engine:
@@ -100,11 +99,9 @@ class open_engine:
                 kept = store, await store.load()
             parts = self._parts = assemble(
                 config,
+                self._origin(),
                 ports=ports,
                 transport=transport,
-                environ=self._environ,
-                strategies=self._strategies,
-                registry=self._registry,
                 escalate=self._escalate,
                 kept=kept,
             )
@@ -125,12 +122,13 @@ class open_engine:
             if parts.wiring.book is not None and parts.trace.on:
                 parts.trace.emit(taken(parts.wiring.book, parts.ports.clock.now()))
             nursery.start_soon(parts.keeping.writer.run, name="understudy store")
-        for name, provider in config.providers.items():
-            if config.monitoring and provider.health_check is not None and provider.enabled:
-                nursery.start_soon(
-                    keep_checking, parts, name, provider.health_check, name=f"check {name}"
-                )
+        parts.rounds.follow(parts, nursery)
         return self.make(parts, nursery)
+
+    def _origin(self) -> Origin:
+        return Origin(
+            self._source, self._environ, self._functions, self._strategies, self._registry
+        )
 
     def make(self, parts: Parts, nursery: trio.Nursery) -> Engine:
         """The engine itself, for what `async with` gives; bridges make one of their own."""
@@ -173,17 +171,11 @@ def _tell_old_prices(parts: Parts) -> None:
 
 async def close(parts: Parts, drain_s: float) -> None:
     """Refuse new work, let what is under way finish, cancel what is left, stop in reverse order."""
-    flights = parts.wiring.flights
-    flights.closing = True
-    await _idle(parts, drain_s)
-    flights.over = True
-    for scope in list(flights.scopes):
-        scope.cancel()
-    await _idle(parts, LAST_WORD_S)
+    await wind_up(parts, drain_s)
     if parts.keeping is not None:
         await parts.keeping.writer.finish()
     parts.system.stop()
-    await _idle(parts, LAST_WORD_S)
+    await idle(parts, LAST_WORD_S)
     if parts.keeping is not None:
         await parts.keeping.store.close()
     await outside.finish(parts)
@@ -192,16 +184,6 @@ async def close(parts: Parts, drain_s: float) -> None:
     await parts.transport.aclose()
     for stream in list(parts.streams):
         stream.close()
-
-
-async def _idle(parts: Parts, timeout_s: float) -> None:
-    """Wait until no request is under way, but not longer than `timeout_s`."""
-    flights = parts.wiring.flights
-    if not flights.running:
-        return
-    flights.idle = trio.Event()
-    with trio.move_on_after(timeout_s):
-        await flights.idle.wait()
 
 
 def _maker(strategy: Strategy | StrategyMaker) -> StrategyMaker:

@@ -99,6 +99,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
         contained: Faults of code from outside, once for each kind.
         cache: The response cache in numbers; None without one.
         store: How the store is doing; None without one.
+        generation: Of the configuration: how many reloads changed it since the start.
     """
 
     health: str
@@ -113,6 +114,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     contained: tuple[Fault, ...]
     cache: CacheStats | None = None
     store: StoreStanding | None = None
+    generation: int = 0
 
 
 def store_of(parts: Parts) -> StoreStanding | None:
@@ -171,6 +173,7 @@ def status_of(parts: Parts) -> StatusReport:
         contained=tuple(parts.contained.faults()),
         cache=None if parts.cache is None else parts.cache.stats(),
         store=store_of(parts),
+        generation=parts.edition.generation,
     )
 
 

@@ -11,11 +11,11 @@ from understudy.config import Config
 from understudy.routing.purse import Purse
 from understudy.store.keeping import Keeping
 from understudy.zones import IanaZone
-from understudy_actors.ledger.account import Limit
+from understudy_actors.ledger.account import Limit, Scope
 from understudy_actors.ledger.actor import LedgerActor
 from understudy_actors.ledger.books import Keeping as Noted
 from understudy_actors.ledger.money import Ledger, Standing
-from understudy_actors.runtime.actor import ChildSpec, Start
+from understudy_actors.runtime.actor import ChildSpec, Ref, Start
 from understudy_actors.runtime.ports import Clock
 from understudy_actors.runtime.supervisor import Supervisor
 
@@ -52,40 +52,71 @@ class BudgetStanding(Struct, frozen=True, kw_only=True):
     frozen: bool
 
 
-def purse_of(
-    config: Config,
-    supervisor: Supervisor,
-    clock: Clock,
-    keeping: Keeping | None = None,
-    *,
-    limits: Sequence[Limit],
-) -> Purse | None:
-    """Start the ledger if there are budgets, and make the purse that borrows from it.
+class Bank:
+    """The ledger's actor, once there are budgets, and the purse that borrows from it now.
 
-    `keeping` is where its books are kept, if they are.
-
-    Raises:
-        StoreFailed: What was spent before cannot be read.
+    Attributes:
+        purse: Of the newest configuration; None while there are no budgets.
     """
-    if not limits:
-        return None
-    books = Ledger(limits, IanaZone(config.time_zone))
-    desk = None
-    if keeping is not None:
-        noted = Noted(keeping.desk.stirred, keeping.desk.hurried)
-        keeping.taken = books.keep(noted, keeping.books(), clock.wall())
-        desk = keeping.desk if keeping.config.durability == "strict" else None
-    ledger = supervisor.spawn(_ledger(books))
-    if keeping is not None:
-        keeping.money.ledger = ledger
-    return Purse(
-        ledger,
-        clock,
-        [each.scope for each in limits],
-        mode=config.budget_mode,
-        least_tokens=config.budget_min_tokens,
-        desk=desk,
-    )
+
+    def __init__(self, supervisor: Supervisor, clock: Clock, keeping: Keeping | None) -> None:
+        """`keeping` is where its books are kept, if they are."""
+        self._supervisor = supervisor
+        self._clock = clock
+        self._keeping = keeping
+        self._ledger: Ref | None = None
+        self.purse: Purse | None = None
+
+    def open(self, config: Config, limits: Sequence[Limit]) -> None:
+        """From now on these are all budgets; what is spent and reserved stays so.
+
+        Raises:
+            StoreFailed: What was spent before cannot be read.
+        """
+        before, new = self.purse, self._needs_ledger(config, limits)
+        self.purse = self._purse(config, limits, before) if limits else None
+        lender = self.purse or before
+        if lender is not None and not new:
+            lender.replace(tuple(limits))
+
+    def set(self, config: Config, scope: Scope, limits: tuple[Limit, ...]) -> None:
+        """From now on these are the budgets of one scope; none takes them out.
+
+        Raises:
+            StoreFailed: What was spent before cannot be read.
+        """
+        new = self._needs_ledger(config, limits)
+        if self.purse is None and limits:
+            self.purse = self._purse(config, limits, None)
+        if self.purse is not None and not new:
+            self.purse.set(scope, limits)
+
+    def _purse(self, config: Config, limits: Sequence[Limit], before: Purse | None) -> Purse:
+        keeping, ledger = self._keeping, self._ledger
+        assert ledger is not None
+        strict = keeping is not None and keeping.config.durability == "strict"
+        return Purse(
+            ledger,
+            self._clock,
+            [each.scope for each in limits],
+            mode=config.budget_mode,
+            least_tokens=config.budget_min_tokens,
+            desk=keeping.desk if keeping is not None and strict else None,
+            before=before,
+        )
+
+    def _needs_ledger(self, config: Config, limits: Sequence[Limit]) -> bool:
+        """Start the ledger with these limits, if it must be and does not run yet."""
+        if self._ledger is not None or not limits:
+            return False
+        books, keeping = Ledger(limits, IanaZone(config.time_zone)), self._keeping
+        if keeping is not None:
+            noted = Noted(keeping.desk.stirred, keeping.desk.hurried)
+            keeping.taken = books.keep(noted, keeping.books(), self._clock.wall())
+        self._ledger = self._supervisor.spawn(_ledger(books))
+        if keeping is not None:
+            keeping.money.ledger = self._ledger
+        return True
 
 
 def _ledger(books: Ledger) -> ChildSpec:

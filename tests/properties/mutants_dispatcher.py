@@ -274,11 +274,11 @@ MUTANTS: Final = [
         ("those who left keep their slot", "if not waiter.wake():", "if waiter.wake() and False:"),
         (
             "newcomers jump the queue",
-            "return bool(self._order.wanted(self._barred((candidate,))) >> candidate.index & 1)",
+            "return bool(self._order.wanted(self._barred((candidate,))) >> candidate.seat & 1)",
             "return False",
         ),
         ("shut candidates wake", "each.refusal(now) is None and self", "self"),
-        ("one slot wakes all", "                del free[candidate.index]", "                pass"),
+        ("one slot wakes all", "                del free[candidate.seat]", "                pass"),
         (
             "a new place for who comes back",
             "if not ticket:\n            self",

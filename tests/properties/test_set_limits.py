@@ -188,7 +188,11 @@ FAULTS: Final = [
             "self._retired.pop((limit.scope, limit.period), None)",
             "None",
         ),
-        ("the old amount stays", "            account.limit = limit\n", ""),
+        (
+            "the old amount stays",
+            "        if account is not None:\n            account.change(limit, wall)\n",
+            "        if account is not None:\n",
+        ),
         (
             "a limit that is taken out stays",
             "        for account in self._accounts.pop(scope, ()):\n"

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from understudy_actors.dispatcher.admission import turned_away
+from understudy_actors.dispatcher.admission import turned_away, worth_waiting_for
 from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.hedge import HedgeBudget, targets
 from understudy_actors.dispatcher.messages import (
+    Disperse,
     Failed,
     GateChanged,
     Hedge,
@@ -31,8 +32,8 @@ from understudy_actors.dispatcher.messages import (
     Step,
     WaitForSlot,
 )
-from understudy_actors.dispatcher.order import Waiter
-from understudy_actors.dispatcher.queue import Promise, SlotQueue
+from understudy_actors.dispatcher.plans import Chosen, Configure, Plan, Plans
+from understudy_actors.dispatcher.queue import SlotQueue
 from understudy_actors.dispatcher.ranking import Ranking, Report
 from understudy_actors.dispatcher.retry import (
     Move,
@@ -45,8 +46,9 @@ from understudy_actors.dispatcher.retry import (
 )
 from understudy_actors.dispatcher.settings import DispatcherSettings
 from understudy_actors.dispatcher.strategies.base import Strategy
+from understudy_actors.dispatcher.telling import queued, turn_of
 from understudy_actors.domain.bulkhead import tenant_of
-from understudy_actors.domain.candidate import NO_SLOT, ONLY_BUSY, Candidate
+from understudy_actors.domain.candidate import NO_SLOT, Candidate
 from understudy_actors.domain.errors import Overloaded
 from understudy_actors.domain.events import (
     RetryToken,
@@ -55,7 +57,7 @@ from understudy_actors.domain.events import (
 )
 from understudy_actors.domain.hedge_events import HedgeLaunched
 from understudy_actors.domain.outcome import POLICY, ErrorClass
-from understudy_actors.domain.waiting_events import Queued, QueueLeft, QueueRefused, Unqueued
+from understudy_actors.domain.waiting_events import QueueLeft, QueueRefused
 from understudy_actors.runtime.actor import LATER, Context
 
 _TICKETS: Final = 1 << 40  # more than one incarnation will ever hand out
@@ -79,6 +81,9 @@ class Dispatcher:
         candidates: Sequence[Candidate],
         report: Report,
         switched: Switched | None = None,
+        *,
+        generation: int = 0,
+        earlier: Sequence[Plan] = (),
     ) -> None:
         """Build it fresh, or with the strategies that were chosen before a restart.
 
@@ -88,6 +93,8 @@ class Dispatcher:
             candidates: Everybody, in configured order.
             report: Hears of strategies that raise or break their law.
             switched: What the last incarnation saved.
+            generation: Of the configuration.
+            earlier: Configurations before it that requests under way were accepted under.
         """
         self._context = context
         self._now = context.now
@@ -95,15 +102,17 @@ class Dispatcher:
         self._settings = settings
         switched = switched or Switched({}, {})
         self._adopted = dict(switched.adopted)
-        self._ranking = Ranking(
-            settings,
-            candidates,
-            switched.chosen,
-            context.randomness.stream("dispatcher"),
-            report,
-        )
-        for strategy in self._adopted.values():
-            self._ranking.adopt(strategy)
+        draws = context.randomness.stream("dispatcher")
+
+        def make(plan: Plan, chosen: Chosen) -> Ranking:
+            ranking = Ranking(plan.settings, plan.candidates, chosen, draws, report)
+            for strategy in self._adopted.values():
+                ranking.adopt(strategy)
+            return ranking
+
+        newest = Plan(generation, settings, candidates)
+        self._plans = Plans(newest, earlier, switched.chosen, make)
+        self._ranking, self._earlier = self._plans.ranking, self._plans.earlier
         self._draws = context.randomness.stream("backoff")
         self._queue = SlotQueue(
             settings.queue_capacity, context.incarnation * _TICKETS, settings.waiting
@@ -115,7 +124,14 @@ class Dispatcher:
             settings.budget_start,
         )
         self._hedges = HedgeBudget(settings.hedge)
-        self._turns: dict[type, Callable[[Any], Any]] = {
+        self._turns = self._handlers()
+
+    def receive(self, message: Any) -> Any:
+        """One turn."""
+        return self._turns[type(message)](message)
+
+    def _handlers(self) -> dict[type, Callable[[Any], Any]]:
+        return {
             Rank: self._rank,
             Failed: self._failed,
             WaitForSlot: self._wait,
@@ -127,11 +143,9 @@ class Dispatcher:
             Select: self._select,
             SetStrategy: self._set_strategy,
             LookOver: self._look_over,
+            Configure: self._configure,
+            Disperse: lambda _: self._queue.disperse(),
         }
-
-    def receive(self, message: Any) -> Any:
-        """One turn."""
-        return self._turns[type(message)](message)
 
     def _rank(self, message: Rank) -> Decision:
         flight = message.flight
@@ -141,7 +155,8 @@ class Dispatcher:
         return self._decide(flight, self._now())
 
     def _decide(self, flight: Flight, now: float) -> Decision:
-        decision = self._ranking.decide(flight, now)
+        ranking = self._ranking if not self._earlier else self._plans.of(flight)[1]
+        decision = ranking.decide(flight, now)
         if not self._queue.idle:
             self._yield_to_waiters(decision, flight)
         if decision.can_wait and decision.ranked and decision.ranked[0].spec.degraded:
@@ -166,7 +181,8 @@ class Dispatcher:
 
     def _spare_stand_ins(self, decision: Decision, flight: Flight, now: float) -> None:
         """A stand-in answers when nobody else can, not when the others are busy for a moment."""
-        patient_until = flight.accepted_at + self._settings.default_retry.patience_s
+        patience_s = self._plans.of(flight)[0].default_retry.patience_s
+        patient_until = flight.accepted_at + patience_s
         if now < min(patient_until, flight.deadline) and not self._refusal(flight, decision, now):
             why = "stands in only after a wait for the others"
             decision.leave_out({each.name: why for each in decision.ranked})
@@ -176,21 +192,20 @@ class Dispatcher:
     def _failed(self, message: Failed) -> Step:
         flight, failure = message.flight, message.failure
         now = self._now()
+        settings, ranking = self._plans.of(flight)
         policy = POLICY[failure.error]
-        rule = self._settings.retry.get(
-            message.candidate.spec.provider, self._settings.default_retry
-        )
+        rule = settings.retry.get(message.candidate.spec.provider, settings.default_retry)
         if len(flight.attempts) >= flight.max_attempts:
             return Step(Move.END, f"the cap of {flight.max_attempts} attempts is reached")
         if now >= flight.deadline:
             return Step(Move.END, "the deadline has passed")
-        ordered = self._ranking.strategy_name(flight.request) == "priority"
+        ordered = ranking.strategy_name(flight.request) == "priority"
         if ordered and prefers_here(failure, rule, flight.retries_here):
             step = self._here(message, rule, now, rule.patience_s)
             if step.move is Move.HERE:
                 return step
         elsewhere = policy.elsewhere or (
-            failure.error is ErrorClass.CONTENT_POLICY and self._settings.reroute_refused_content
+            failure.error is ErrorClass.CONTENT_POLICY and settings.reroute_refused_content
         )
         if failure.error is ErrorClass.CONTEXT_LENGTH:
             window = message.candidate.spec.max_context_tokens
@@ -222,7 +237,7 @@ class Dispatcher:
         flight, first, now = message.flight, message.first, self._now()
         if not (self._queue.idle and self._hedges.spare and self._budget.covers(now)):
             return None  # nor is a second copy for one a reason to let another wait
-        decision = self._ranking.able(flight, now)
+        decision = self._plans.of(flight)[1].able(flight, now)
         decision.copy = True
         decision.ranked = targets(
             first,
@@ -274,7 +289,7 @@ class Dispatcher:
             flight.queued_at = now
         request = flight.request
         waiter = self._queue.join(
-            _worth_waiting_for(flight, decision, now),
+            worth_waiting_for(flight, decision, now),
             flight.ticket,
             lambda: reply.send(None),
             flight.id,
@@ -288,7 +303,7 @@ class Dispatcher:
         )
         flight.ticket = waiter.ticket
         if self._trace.fine:
-            self._tell_queued(waiter, now)
+            self._trace.emit_fine(queued(waiter, now))
         self._wake(now)
         return LATER
 
@@ -297,46 +312,14 @@ class Dispatcher:
         queue = self._queue
         if flight.ticket or not len(queue):
             return None
-        return turned_away(queue, flight, _worth_waiting_for(flight, decision, now), now)
+        return turned_away(queue, flight, worth_waiting_for(flight, decision, now), now)
 
     def _wake(self, now: float) -> None:
         """Let in whoever is next, as far as there are slots."""
         woken = self._queue.wake(now)
         if woken and self._trace.fine:
             for promise in woken:
-                self._tell_turn(promise, now)
-
-    def _tell_turn(self, promise: Promise, now: float) -> None:
-        waiter, candidate = promise.waiter, promise.candidate
-        name, ticket = waiter.name, waiter.ticket
-        if candidate is None:
-            self._trace.emit_fine(QueueLeft(at_s=now, request=name, ticket=ticket))
-            return
-        self._trace.emit_fine(
-            Unqueued(
-                at_s=now,
-                request=name,
-                ticket=ticket,
-                endpoint=candidate.name,
-                band=waiter.band,
-                waited_s=now - waiter.since,
-            )
-        )
-
-    def _tell_queued(self, waiter: Waiter, now: float) -> None:
-        self._trace.emit_fine(
-            Queued(
-                at_s=now,
-                request=waiter.name,
-                ticket=waiter.ticket,
-                wanted=tuple(each.name for each in waiter.wanted),
-                since=waiter.since,
-                deadline=waiter.deadline,
-                priority=waiter.priority,
-                tenant=waiter.tenant,
-                tokens=waiter.tokens,
-            )
-        )
+                self._trace.emit_fine(turn_of(promise, now))
 
     def _left(self, message: Left) -> None:
         flight, now = message.flight, self._now()
@@ -366,29 +349,26 @@ class Dispatcher:
         return Overview(len(self._queue), strategy, switched)
 
     def _set_strategy(self, message: SetStrategy) -> None:
-        name = self._ranking.choose(message.operation, message.strategy)
+        name = self._plans.choose(message.operation, message.strategy)
         if not isinstance(message.strategy, str):
             self._adopted[name] = message.strategy
-        self._context.save(Switched(dict(self._ranking.chosen), dict(self._adopted)))
+        self._save()
         if self._trace.on:
             self._trace.emit(
                 StrategyChanged(at_s=self._now(), strategy=name, operation=message.operation)
             )
 
+    def _configure(self, message: Configure) -> None:
+        settings = self._settings = message.plan.settings
+        self._plans.configure(message)
+        self._ranking, self._earlier = self._plans.ranking, self._plans.earlier
+        self._save()
+        self._budget.configure(
+            settings.budget_ratio, settings.budget_per_second, settings.budget_cap
+        )
+        self._hedges.configure(settings.hedge)
+        self._queue.configure(settings.queue_capacity, settings.waiting, message.gone)
+        self._wake(self._now())
 
-def _worth_waiting_for(flight: Flight, decision: Decision, now: float) -> list[Candidate]:
-    """Who may serve this flight as soon as they have a slot.
-
-    Not whom it tried, but for the one it asks again; nor who seems free but refused all the same
-    (its actor is down, it is too dear): being woken for such a one would lead straight back into
-    the queue. Who falls back on nobody waits for the one it asks again, and for no one else.
-    """
-    if flight.retries_here and not flight.fallback:
-        return [flight.tried[-1]]
-    done = flight.tried[:-1] if flight.retries_here else flight.tried
-    return [
-        each
-        for each in decision.route.candidates
-        if each not in done
-        and (decision.left_out.get(each.name) in ONLY_BUSY or each.refusal(now) is not None)
-    ]
+    def _save(self) -> None:
+        self._context.save(Switched(dict(self._ranking.chosen), dict(self._adopted)))

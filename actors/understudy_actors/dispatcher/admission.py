@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from understudy_actors.dispatcher.flight import Flight
+from understudy_actors.dispatcher.flight import Decision, Flight
 from understudy_actors.dispatcher.queue import SlotQueue
 from understudy_actors.domain.bulkhead import Compartment
-from understudy_actors.domain.candidate import Candidate
+from understudy_actors.domain.candidate import ONLY_BUSY, Candidate
 from understudy_actors.domain.errors import Overloaded
 
 HINT_S: Final = 1.0
@@ -95,3 +95,21 @@ def too_late(ahead: int, expected_s: float, left_s: float, now: float) -> Overlo
         retry_at=now + hint_s,
         retry_after_s=hint_s,
     )
+
+
+def worth_waiting_for(flight: Flight, decision: Decision, now: float) -> list[Candidate]:
+    """Who may serve this flight as soon as they have a slot.
+
+    Not whom it tried, but for the one it asks again; nor who seems free but refused all the same
+    (its actor is down, it is too dear): being woken for such a one would lead straight back into
+    the queue. Who falls back on nobody waits for the one it asks again, and for no one else.
+    """
+    if flight.retries_here and not flight.fallback:
+        return [flight.tried[-1]]
+    done = flight.tried[:-1] if flight.retries_here else flight.tried
+    return [
+        each
+        for each in decision.route.candidates
+        if each not in done
+        and (decision.left_out.get(each.name) in ONLY_BUSY or each.refusal(now) is not None)
+    ]

@@ -75,6 +75,7 @@ class Flight(Struct, eq=False, gc=False):
         answered: One of two copies has answered: the other one is called off.
         key: Under what its answer is kept in the response cache; None: it is not.
         compartments: In whose shares of the slots it counts.
+        generation: Of the configuration that it was accepted under, from 0.
         outgrew: The largest context window, in tokens, that turned out to be too small for it.
     """
 
@@ -103,3 +104,4 @@ class Flight(Struct, eq=False, gc=False):
     key: bytes | None = None
     compartments: Compartments = ()
     entered: int = 0
+    generation: int = 0

@@ -118,6 +118,10 @@ class HedgeBudget:
     def __attrs_post_init__(self) -> None:
         self.tokens = self.rule.burst
 
+    def configure(self, rule: HedgeRule) -> None:
+        """Another rule from now on; what is left is kept, up to the burst."""
+        self.rule, self.tokens = rule, min(self.tokens, rule.burst)
+
     def deposit(self) -> None:
         """A request was accepted."""
         self.tokens = min(self.rule.burst, self.tokens + self.rule.share)

@@ -53,6 +53,10 @@ class HedgeEnded(Struct, frozen=True):
     """A second copy has ended."""
 
 
+class Disperse(Struct, frozen=True):
+    """Nobody waits for a slot any more: the engine closes."""
+
+
 class LookOver(Struct, frozen=True):
     """How do things stand? Answer: an `Overview`."""
 

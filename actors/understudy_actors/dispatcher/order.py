@@ -56,10 +56,10 @@ class WaitingRule(Struct, frozen=True, kw_only=True):
 
 
 def mask_of(candidates: Iterable[Candidate]) -> int:
-    """A set of candidates as bits, by index."""
+    """A set of candidates as bits, by seat."""
     mask = 0
     for each in candidates:
-        mask |= 1 << each.index
+        mask |= 1 << each.seat
     return mask
 
 
@@ -206,6 +206,12 @@ class Order:
 
     def __iter__(self) -> Iterator[Waiter]:
         return iter(self.waiters.values())
+
+    def configure(self, rule: WaitingRule) -> None:
+        """Other rules from now on; what was served so far stays counted."""
+        self.rule = rule
+        for band in self._bands.values():
+            band.shares.weights = rule.shares
 
     def wanted(self, barred: Barred = NO_BARS) -> int:
         """Everybody whom somebody waits for who is not barred there, in bits."""

@@ -8,7 +8,7 @@ promise that is not used goes to the next in line. What comes first is said in `
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import attrs
 
@@ -76,7 +76,7 @@ class SlotQueue:
             return True
         if ticket:
             return False
-        return bool(self._order.wanted(self._barred((candidate,))) >> candidate.index & 1)
+        return bool(self._order.wanted(self._barred((candidate,))) >> candidate.seat & 1)
 
     def join(
         self,
@@ -144,11 +144,11 @@ class SlotQueue:
             return []
         self._order.age(now)
         woken: list[Promise] = []
-        free = {each.index: each for each in self._free(now)}
+        free = {each.seat: each for each in self._free(now)}
         while free:
             mask = 0
-            for index in free:
-                mask |= 1 << index
+            for seat in free:
+                mask |= 1 << seat
             waiter = self._order.next(mask, now, self._barred(free.values()))
             if waiter is None:
                 break
@@ -157,15 +157,25 @@ class SlotQueue:
                 continue
             own = waiter.compartments
             candidate = next(
-                each
-                for each in waiter.wanted
-                if each.index in free and self._has_room(each, 0, own)
+                each for each in waiter.wanted if each.seat in free and self._has_room(each, 0, own)
             )
             promise = self._promised[waiter.ticket] = Promise(waiter, candidate)
             woken.append(promise)
             if not self._has_room(candidate, 0):
-                del free[candidate.index]
+                del free[candidate.seat]
         return woken
+
+    def configure(self, capacity: int, rule: WaitingRule, gone: Collection[int]) -> None:
+        """Other bounds from now on. Who waits for none but the `gone` (seats) is woken at once."""
+        self.capacity, self.rule = capacity, rule
+        self._order.configure(rule)
+        self.disperse(~sum(1 << seat for seat in gone))
+
+    def disperse(self, staying: int = 0) -> None:
+        """Wake everybody who waits for none of those that stay (bits)."""
+        for waiter in [each for each in self._order if not each.mask & staying]:
+            self._order.remove(waiter.ticket)
+            waiter.wake()
 
     def _free(self, now: float) -> list[Candidate]:
         """Whom somebody waits for and who has a slot to promise."""
@@ -175,8 +185,8 @@ class SlotQueue:
                 break
             if waiter.mask & left:
                 for each in waiter.wanted:
-                    if left >> each.index & 1:
-                        left &= ~(1 << each.index)
+                    if left >> each.seat & 1:
+                        left &= ~(1 << each.seat)
                         if each.refusal(now) is None and self._has_room(each, 0):
                             free.append(each)
         return free
@@ -196,7 +206,9 @@ class SlotQueue:
         return [
             promise.waiter.compartments
             for holder, promise in self._promised.items()
-            if promise.candidate is candidate and holder != ticket
+            if promise.candidate is not None
+            and promise.candidate.seat == candidate.seat
+            and holder != ticket
         ]
 
     def _barred(self, candidates: Iterable[Candidate]) -> Barred:

@@ -62,9 +62,10 @@ class Ranking:
         self._draws = draws
         self._report = report
         self._routes: OrderedDict[RouteKey, Route] = OrderedDict()
-        self._shut = {c.index: c for c in candidates}  # may refuse now; looked at for each request
+        self._by_seat = {c.seat: c for c in candidates}
+        self._shut = dict(self._by_seat)  # may refuse now; looked at for each request
         self._usual: dict[str, str] = {}  # what `_find_usual` found, by operation
-        self._picks = 0
+        self._picks = max((c.picked for c in candidates), default=0)
 
     def adopt(self, strategy: str | Strategy) -> str:
         """Make sure that a strategy is known; returns its name."""
@@ -84,9 +85,13 @@ class Ranking:
     def note(self, candidate: Candidate, now: float) -> None:
         """A candidate's gate changed: look at it again, or stop looking at it."""
         if candidate.refusal(now) is None:
-            self._shut.pop(candidate.index, None)
-        else:
-            self._shut[candidate.index] = candidate
+            self._shut.pop(candidate.seat, None)
+        elif candidate.seat in self._by_seat:  # another one is left over from before a reload
+            self._shut[candidate.seat] = candidate
+
+    def look_again(self) -> None:
+        """Nobody tells of the gates of candidates that were replaced: look at each of them."""
+        self._shut.update(self._by_seat)
 
     def strategy_name(self, request: Request) -> str:
         """The request's own, else by quality boost, complexity, operation, engine."""
@@ -213,11 +218,11 @@ class Ranking:
         )
         if reason is not None:
             return reason
-        if each.index in self._shut:
+        if each.seat in self._shut:
             reason = each.refusal(view.now)
             if reason is not None:
                 return reason
-            del self._shut[each.index]
+            del self._shut[each.seat]
         guard = self._settings.guard
         if tried and guard is not None and each.guard_tokens <= guard.floor:
             return "failing too often to fail over onto"

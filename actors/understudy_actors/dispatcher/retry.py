@@ -76,6 +76,11 @@ class RetryBudget:
     tokens: float = 10.0
     _as_of: float | None = None
 
+    def configure(self, ratio: float, per_second: float, cap: float) -> None:
+        """Other numbers from now on; what is left is kept, up to the cap."""
+        self.ratio, self.per_second, self.cap = ratio, per_second, cap
+        self.tokens = min(self.tokens, cap)
+
     def deposit(self) -> None:
         """A request was accepted."""
         tokens = self.tokens + self.ratio

@@ -203,6 +203,9 @@ class Candidate:
         health: What was observed of it.
         metered: Is anything limited a minute, here or in all of its account?
         picked: When the dispatcher last put it first (a counter, not a time).
+        seat: Its endpoint's own small number, the same under every configuration.
+        elders: The same endpoint as earlier configurations describe it, while requests that were
+            accepted under them are under way: they read what is written here.
     """
 
     spec: EndpointSpec
@@ -219,9 +222,34 @@ class Candidate:
     metered: bool = False
     picked: int = 0
     held: dict[str, int] = attrs.Factory(dict)
+    seat: int = -1
+    elders: tuple[Candidate, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         self.name = self.spec.name
+        if self.seat < 0:
+            self.seat = self.index
+
+    def successor(self, spec: EndpointSpec, index: int) -> Candidate:
+        """The same endpoint under another configuration; itself if that says nothing new of it."""
+        if spec == self.spec and index == self.index:
+            return self
+        new = Candidate(spec=spec, index=index, health=self.health, held=self.held, seat=self.seat)
+        self._tell(new)
+        new.picked = self.picked
+        return new
+
+    def tell_elders(self) -> None:
+        """Let everybody who reads an elder see what was written here."""
+        for each in self.elders:
+            self._tell(each)
+
+    def _tell(self, other: Candidate) -> None:
+        other.health, other.held = self.health, self.held
+        other.in_flight, other.limit = self.in_flight, self.limit
+        other.shut_until, other.shut_why = self.shut_until, self.shut_why
+        other.guard_tokens, other.ramp = self.guard_tokens, self.ramp
+        other.free_left, other.metered = self.free_left, self.metered
 
     def refusal(self, now: float) -> str | None:
         """Why no attempt would be admitted at `now`; None if one would."""

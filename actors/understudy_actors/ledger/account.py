@@ -138,6 +138,18 @@ class Account:
         """Go on with windows of which nothing is owed."""
         self._current, self.previous, self.frozen = current, previous, frozen
 
+    def change(self, limit: Limit, wall: float) -> None:
+        """Another amount for the same scope and period: what is spent and reserved stays.
+
+        A threshold is told of once in a window; of the new amount, as far as it is passed already.
+        """
+        if limit == self.limit:
+            return
+        self.limit = limit
+        window = self.window(wall)
+        passed = [p for p in THRESHOLDS if window.spent * 100 >= p * limit.micro_usd]
+        window.told = min(window.told, max(passed, default=0))
+
     def room(self, wall: float) -> int:
         """How many micro-USD may still be reserved now."""
         if self.frozen:
@@ -172,6 +184,10 @@ class Account:
         """What is to be expected of it."""
         before = None if self.previous is None else _course(self.previous)
         return forecast(self.limit.period, _course(self.window(wall)), before, wall)
+
+    def busy(self, wall: float) -> bool:
+        """Is there anything to remember, if nobody asks for it for a while?"""
+        return self._current is not None and not self.blank(wall)
 
     def blank(self, wall: float) -> bool:
         """Would a new account stand as this one does?"""

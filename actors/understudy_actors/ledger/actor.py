@@ -67,6 +67,12 @@ class SetBudgets(Struct, frozen=True):
     limits: tuple[Limit, ...]
 
 
+class ReplaceBudgets(Struct, frozen=True):
+    """From now on these are all limits there are. See `Ledger.replace`."""
+
+    limits: tuple[Limit, ...]
+
+
 class GatherBooks(Struct, frozen=True):
     """Answers the `Changes` since the last time, or None."""
 
@@ -103,6 +109,7 @@ class LedgerActor:
             SettleMoney: self._settle,
             Thaw: self._thaw,
             SetBudgets: self._set,
+            ReplaceBudgets: self._replace,
             Stand: self._stand,
             Foresee: self._foresee,
             GatherBooks: self._gather,
@@ -115,6 +122,8 @@ class LedgerActor:
                 books.keeping.note(self._wall(), charged, poison.request, poison.attempt)
         elif isinstance(poison, SetBudgets):
             self._set(poison)
+        elif isinstance(poison, ReplaceBudgets):
+            self._replace(poison)
 
     def receive(self, message: Any) -> Any:
         """One turn."""
@@ -142,6 +151,9 @@ class LedgerActor:
 
     def _set(self, message: SetBudgets) -> None:
         self._books.set(message.scope, message.limits, self._wall())
+
+    def _replace(self, message: ReplaceBudgets) -> None:
+        self._books.replace(message.limits, self._wall())
 
     def _stand(self, _message: Stand) -> Sequence[Standing]:
         return self._books.standing(self._wall())

@@ -158,6 +158,39 @@ class Ledger:
         if accounts:
             self._accounts[scope] = accounts
 
+    def replace(self, limits: Iterable[Limit], wall: float) -> None:
+        """From now on these are all limits there are; as with `set`, no money is forgotten."""
+        known: dict[tuple[Scope, Period], list[Account]] = {}
+        for each in [account for accounts in self._accounts.values() for account in accounts]:
+            known.setdefault((each.limit.scope, each.limit.period), []).append(each)
+        made, self._made, self._accounts, self._each = self._made, {}, {}, {}
+
+        def account_of(limit: Limit) -> Account:
+            own = known.get((limit.scope, limit.period))
+            if not own:
+                return self._account(limit, wall)
+            account = own.pop(0)
+            account.change(limit, wall)
+            return account
+
+        for limit in limits:
+            if limit.scope.name == EACH:
+                self._each.setdefault(limit.scope.kind, []).append(limit)
+            else:
+                self._accounts.setdefault(limit.scope, []).append(account_of(limit))
+        for scope in made:
+            if scope.kind in self._each and scope not in self._accounts:
+                self._accounts[scope] = [account_of(each) for each in self._limits_of(scope)]
+                self._made[scope] = None
+        for key, accounts in known.items():
+            for account in accounts:
+                if account.busy(wall):
+                    self._retired[key] = account
+
+    def _limits_of(self, scope: Scope) -> list[Limit]:
+        """Those that everybody of its kind has."""
+        return [Limit(scope, each.period, each.micro_usd) for each in self._each[scope.kind]]
+
     @property
     def keeping(self) -> Keeping | None:
         """What changed, where books are kept."""
@@ -275,8 +308,7 @@ class Ledger:
         """Accounts for a scope that is new under a limit of `EACH`."""
         if len(self._made) >= self._each_max:
             self._sweep(wall)
-        limits = [Limit(scope, each.period, each.micro_usd) for each in self._each[scope.kind]]
-        accounts = [self._account(limit, wall) for limit in limits]
+        accounts = [self._account(limit, wall) for limit in self._limits_of(scope)]
         if len(self._made) >= self._each_max:
             for account in accounts:
                 account.frozen = True  # nobody may spend what nobody can keep the books of
@@ -289,7 +321,7 @@ class Ledger:
         """The account of a limit: the one that it had before, if there was one."""
         account = self._retired.pop((limit.scope, limit.period), None)
         if account is not None:
-            account.limit = limit
+            account.change(limit, wall)
             return account
         account = Account(limit, self._zone)
         books = self._left.pop((limit.scope, limit.period), None)

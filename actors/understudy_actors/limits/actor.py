@@ -42,6 +42,12 @@ class SetLimit(Struct, frozen=True):
     limit: RateLimit | None
 
 
+class ReplaceLimits(Struct, frozen=True):
+    """From now on these are all limits there are. See `Limits.replace`."""
+
+    limits: tuple[RateLimit, ...]
+
+
 class TakeLimits(Struct, frozen=True):
     """Answers the `LimitsSnapshot` of now."""
 
@@ -64,12 +70,15 @@ class LimitsActor:
             Leave: self._leave,
             TakeLimits: self._take,
             SetLimit: self._set,
+            ReplaceLimits: self._replace,
         }
         context.save(limits)
         if isinstance(poison, Leave):
             self._leave(poison)
         elif isinstance(poison, SetLimit):
             self._set(poison)
+        elif isinstance(poison, ReplaceLimits):
+            self._replace(poison)
 
     def receive(self, message: Any) -> Any:
         """One turn."""
@@ -85,6 +94,9 @@ class LimitsActor:
 
     def _set(self, message: SetLimit) -> None:
         self._limits.set(message.scope, message.limit)
+
+    def _replace(self, message: ReplaceLimits) -> None:
+        self._limits.replace(message.limits)
 
     def _leave(self, message: Leave) -> None:
         self._limits.leave(message.number, message.at, message.used, reached=message.reached)

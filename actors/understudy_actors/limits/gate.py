@@ -80,10 +80,7 @@ class Limits:
     def __init__(self, limits: Iterable[RateLimit], *, each_max: int = EACH_MAX) -> None:
         """Make them; two of one scope are one, the smaller number counts."""
         self._each_max = each_max
-        self._limits: dict[Scope, RateLimit] = {}
-        for limit in limits:
-            known = self._limits.get(limit.scope)
-            self._limits[limit.scope] = limit if known is None else known.both(limit)
+        self._limits = _by_scope(limits)
         self._rates: dict[Scope, Rates] = {}
         self._lent: dict[int, tuple[Rates, ...]] = {}
         self._last = 0
@@ -146,6 +143,13 @@ class Limits:
         if now is not None and (rates := self._rates.get(scope)) is not None:
             rates.change(now.rule)
 
+    def replace(self, limits: Iterable[RateLimit]) -> None:
+        """From now on these are all limits there are; as with `set`, what was used counts on."""
+        self._limits = _by_scope(limits)
+        for scope, rates in self._rates.items():
+            if (limit := self._limit(scope)) is not None:
+                rates.change(limit.rule)
+
     def snapshot(self, now: float) -> LimitsSnapshot:
         """What survives the process: the scopes that used anything lately."""
         busy = ((scope, each) for scope, each in self._rates.items() if not each.idle(now))
@@ -181,6 +185,14 @@ class Limits:
             for scope in [s for s, r in self._rates.items() if not r.running and r.idle(now)]:
                 del self._rates[scope]
         return len(self._rates) < self._each_max
+
+
+def _by_scope(limits: Iterable[RateLimit]) -> dict[Scope, RateLimit]:
+    found: dict[Scope, RateLimit] = {}
+    for limit in limits:
+        known = found.get(limit.scope)
+        found[limit.scope] = limit if known is None else known.both(limit)
+    return found
 
 
 def _less(one: int | None, other: int | None) -> int | None:

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.outcome import HoldKind
 from understudy_actors.provider.breaker import Breaker
-from understudy_actors.provider.endpoint import Endpoint, EndpointSnapshot
+from understudy_actors.provider.endpoint import GONE, Endpoint, EndpointSnapshot
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
-from understudy_actors.provider.messages import Admit, Permit, Settle, Tick
-from understudy_actors.provider.rates import Rates, RatesSnapshot
+from understudy_actors.provider.messages import Admit, Adopt, Permit, Settle, Tick
+from understudy_actors.provider.rates import Rates, RatesSnapshot, limited
 from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.provider.telling import Telling
 from understudy_actors.provider.transitions import BreakerSnapshot, State
@@ -61,6 +61,7 @@ class Account:
 
     __slots__ = (
         "_context",
+        "_draw",
         "_notify",
         "_saved",
         "_timer",
@@ -82,8 +83,11 @@ class Account:
         settings: ProviderSettings,
         candidates: Sequence[Candidate],
         notify: Callable[[Candidate], None],
+        elders: Sequence[Candidate] = (),
     ) -> None:
-        draw = context.randomness.stream(f"provider/{settings.name}/{context.incarnation}").uniform
+        draw = self._draw = context.randomness.stream(
+            f"provider/{settings.name}/{context.incarnation}"
+        ).uniform
         domain = settings.failure_domain
         self._context = context
         self._notify = notify
@@ -93,7 +97,10 @@ class Account:
         self._saved: dict[str, EndpointSnapshot] = {}
         self.name = settings.name
         self.settings = settings
-        self.endpoints = {c.name: Endpoint.fresh(c, settings, draw) for c in candidates}
+        left = {c.name: c for c in elders}  # whom a reload left out, while calls of theirs run
+        everybody = left | {c.name: c for c in candidates}
+        self.endpoints = {n: Endpoint.fresh(c, settings, draw) for n, c in everybody.items()}
+        self._set_elders(candidates, elders)
         self.holds = Holds(settings.holds)
         self.domain = Breaker(settings.breaker, draw) if domain is not None else None
         limits = settings.rates
@@ -102,6 +109,43 @@ class Account:
         )
         self.tell = Telling(context.trace, settings.name, domain)
         self.save_at = 0.0
+
+    def adopt(self, message: Adopt, permits: Iterable[Permit], now: float) -> None:
+        """Another configuration from now on: what stays keeps all that is known of it."""
+        settings, before = message.settings, self.settings
+        self.settings = settings
+        for candidate in message.candidates:
+            endpoint = self.endpoints.get(candidate.name)
+            if endpoint is None:
+                self.endpoints[candidate.name] = Endpoint.fresh(candidate, settings, self._draw)
+            else:
+                endpoint.configure(candidate, settings, now)
+        self._set_elders(message.candidates, message.elders)
+        self.holds.policy = settings.holds
+        if message.candidates:
+            counting = message.candidates[0].spec.counting
+            self.rates = limited(self.rates, settings.rates, counting)
+        if settings.failure_domain != before.failure_domain:
+            self.domain = None
+            if settings.failure_domain is not None:
+                known = max((each.domain_generation for each in permits), default=-1)
+                self.domain = Breaker(settings.breaker, self._draw, known + 1)
+            self.tell.in_domain(self.name, settings.failure_domain)
+        elif self.domain is not None:
+            self.domain.configure(settings.breaker, now)
+
+    def _set_elders(self, candidates: Sequence[Candidate], elders: Sequence[Candidate]) -> None:
+        """Who reads along; and who takes nothing new, until nobody knows of it any more."""
+        newest = {c.name: c for c in candidates}
+        reading = {c.name for c in elders}
+        for name, endpoint in list(self.endpoints.items()):
+            endpoint.gone = name not in newest
+            idle = not endpoint.concurrency.in_flight and name not in reading
+            if endpoint.gone and idle:
+                del self.endpoints[name]
+            endpoint.candidate.elders = tuple(
+                each for each in elders if each.name == name and each is not endpoint.candidate
+            )
 
     def chosen(self, name: str | None) -> list[Endpoint]:
         """The endpoint of that name; None: all."""
@@ -133,7 +177,8 @@ class Account:
     def check(self, endpoint: Endpoint, now: float) -> Refusal | None:
         """Would an attempt be refused, whatever it asks? The widest scope answers first."""
         return (
-            self.holds.check(now)
+            (GONE if endpoint.gone else None)
+            or self.holds.check(now)
             or endpoint.holds.check(now)
             or (self.domain.check(now) if self.domain is not None else None)
             or endpoint.breaker.check(now)

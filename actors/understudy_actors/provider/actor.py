@@ -20,6 +20,7 @@ from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.judging import judge
 from understudy_actors.provider.messages import (
     Admit,
+    Adopt,
     Checked,
     Describe,
     EndpointStatus,
@@ -51,6 +52,7 @@ class ProviderActor:
         notify: Callable[[Candidate], None],
         snapshot: ProviderSnapshot | None = None,
         poison: object = None,
+        elders: Sequence[Candidate] = (),
     ) -> None:
         """Build it fresh, or from what an earlier incarnation saved.
 
@@ -64,11 +66,12 @@ class ProviderActor:
             snapshot: What the last incarnation saved, or an earlier process kept.
             poison: The message whose turn took the last incarnation down. A settlement is closed in
                 the trace; it counts for nobody, since its turn was not finished.
+            elders: See `Adopt`.
         """
         self._now, self._wall = context.now, context.wall
         self._trace = context.trace
         self._notify = notify
-        self._account = account = Account(context, settings, candidates, notify)
+        self._account = account = Account(context, settings, candidates, notify, elders)
         self._endpoints = account.endpoints
         self._domain = account.domain
         self._tell = account.tell
@@ -85,10 +88,13 @@ class ProviderActor:
             SetAdmin: self._administer,
             Checked: self._on_checked,
             Tick: self._on_tick,
+            Adopt: self._adopt,
             Describe: self._describe,
         }
         if context.incarnation > 1 or snapshot is not None:
             self._restore(snapshot, permits)
+            now = self._now()  # what was saved may have been saved under another configuration
+            account.adopt(Adopt(settings, candidates, elders), self._owed.values(), now)
             if isinstance(poison, Settle):
                 self._close(poison.permit)
         account.changed(self._now())
@@ -140,7 +146,10 @@ class ProviderActor:
         self._owed[attempt] = permit
         if message.compartments:
             endpoint.hold_share(message.compartments)
-        endpoint.candidate.in_flight = load
+        candidate = endpoint.candidate
+        candidate.in_flight = load
+        if candidate.elders:
+            candidate.tell_elders()
         if permit.probe or permit.domain_probe or proving or permit.free:
             self._account.changed(
                 now, endpoint
@@ -193,6 +202,8 @@ class ProviderActor:
         candidate.limit = endpoint.concurrency.capacity
         if candidate.ramp < 1.0:
             candidate.ramp = breaker.ramp(now)
+        if candidate.elders:
+            candidate.tell_elders()
         if was_full:
             self._notify(candidate)
         if now >= self._account.save_at:
@@ -232,12 +243,19 @@ class ProviderActor:
     def _on_tick(self, _message: Tick) -> None:
         self._account.changed(self._now())
 
+    def _adopt(self, message: Adopt) -> None:
+        now = self._now()
+        self._account.adopt(message, self._owed.values(), now)
+        self._domain = self._account.domain
+        self._account.changed(now)
+
     def _describe(self, _message: Describe) -> list[EndpointStatus]:
         now = self._now()
         self._account.changed(now)
         return [
             status.describe(endpoint, self._account.holds, now, self._check, self._checked_at)
             for endpoint in self._endpoints.values()
+            if not endpoint.gone
         ]
 
     def _close(self, permit: Permit) -> None:

@@ -79,6 +79,17 @@ class Breaker:
         self._short = Window(policy.short_window_s, policy.short_buckets)
         self._long = Window(policy.long_window_s, policy.long_buckets)
 
+    def configure(self, policy: BreakerPolicy, now: float) -> None:
+        """Another policy from now on; what was seen stays, and a cooldown ends when it would."""
+        if policy == self.policy:
+            return
+        seen = self._short.dump(), self._long.dump()
+        self.policy = policy
+        self.__attrs_post_init__()
+        self._short.load(seen[0], now)
+        self._long.load(seen[1], now)
+        self._exponent = min(self._exponent, self._top)
+
     def check(self, now: float) -> Refusal | None:
         """Would an attempt be refused at `now`? Changes nothing but what was due."""
         if self.state is _CLOSED:

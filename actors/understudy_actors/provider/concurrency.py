@@ -83,6 +83,13 @@ class Concurrency:
         self.initial = float(min(max(self.initial, self.least), self.most))
         self._set(self.initial)
 
+    def configure(self, initial: float, least: int, most: int) -> None:
+        """Other bounds from now on; what was learned stays, as far as they allow."""
+        if not 1 <= least <= most:
+            raise ValueError(f"a limit needs 1 <= least <= most, got {least=!r}, {most=!r}")
+        self.initial, self.least, self.most = min(max(initial, least), most), least, most
+        self._set(float(min(max(self.limit, least), most)))
+
     @property
     def full(self) -> bool:
         """Are all slots in use? A lowered limit revokes none, so there may be more than all."""

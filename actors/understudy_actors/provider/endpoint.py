@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 from msgspec import Struct
@@ -13,11 +14,11 @@ from understudy_actors.domain.bulkhead import Compartments
 from understudy_actors.domain.candidate import Candidate
 from understudy_actors.provider.breaker import Breaker
 from understudy_actors.provider.concurrency import Concurrency, ConcurrencySnapshot
-from understudy_actors.provider.free import FreeMeter
+from understudy_actors.provider.free import FreeMeter, metered
 from understudy_actors.provider.gate import Refusal
 from understudy_actors.provider.health import Health, HealthSnapshot
 from understudy_actors.provider.holds import Holds, HoldsSnapshot
-from understudy_actors.provider.rates import Rates, RatesSnapshot
+from understudy_actors.provider.rates import Rates, RatesSnapshot, limited
 from understudy_actors.provider.settings import ProviderSettings
 from understudy_actors.provider.transitions import BreakerSnapshot, State
 
@@ -57,6 +58,10 @@ class EndpointSnapshot(Struct, frozen=True):
         return replace(self, rates=None, counted=self.rates.snapshot(now))
 
 
+GONE: Final = Refusal(None, "removed from the configuration")
+"""What an endpoint says that a reload left out."""
+
+
 @attrs.define(eq=False, slots=True)
 class Endpoint:
     """The machines of one endpoint, and the reading that they publish.
@@ -65,6 +70,7 @@ class Endpoint:
     learn from the next attempt when it was published last: then attempts just pass. Whatever holds
     a scope or moves a breaker ends the calm until the next publication. Limits a minute are asked
     each time, and disturb the calm only while not even the least of calls fits: `slow` says so.
+    One that is `gone` is in no configuration any more: it admits nothing, and ends what runs.
     """
 
     candidate: Candidate
@@ -77,6 +83,7 @@ class Endpoint:
     calm: bool = False
     rates: Rates | None = None
     slow: Refusal | None = None
+    gone: bool = False
 
     @property
     def name(self) -> str:
@@ -108,6 +115,23 @@ class Endpoint:
             settings.guard.cap if settings.guard is not None else math.inf,
             rates=Rates(rates, candidate.spec.counting) if rates.any else None,
         )
+
+    def configure(self, candidate: Candidate, settings: ProviderSettings, now: float) -> None:
+        """Another description and other policies from now on; what was learned stays."""
+        spec, guard = candidate.spec, settings.guard
+        cap = math.inf if guard is None else guard.cap
+        full = candidate.guard_tokens >= self.guard_cap
+        candidate.guard_tokens = cap if full else min(candidate.guard_tokens, cap)
+        self.candidate, self.guard_cap, self.gone = candidate, cap, False
+        self.breaker.configure(settings.breaker, now)
+        self.holds.policy = settings.holds
+        self.concurrency.configure(
+            settings.concurrency_initial, settings.concurrency_least, settings.concurrency_most
+        )
+        self.free = metered(self.free, spec.free_quota)
+        candidate.free_left = None  # unless it is published anew
+        self.rates = limited(self.rates, spec.rates, spec.counting)
+        candidate.metered = self.rates is not None or settings.rates.any
 
     def restore(self, snapshot: EndpointSnapshot | None, now: float) -> None:
         """Go on from a snapshot; None means that it was lost, so that a probe must find out."""
@@ -181,7 +205,7 @@ class Endpoint:
         """
         candidate, concurrency = self.candidate, self.concurrency
         before = (candidate.shut_until, candidate.in_flight >= candidate.limit)
-        until, why = 0.0, ""
+        until, why = (math.inf, GONE.why) if self.gone else (0.0, "")
         slow = self.slow = self.rates.least(now) if self.rates is not None else None
         for refusal in (*wider, slow, self.holds.check(now), self.breaker.check(now)):
             if refusal is not None:
@@ -190,10 +214,12 @@ class Endpoint:
                     until, why = end, refusal.why
         candidate.shut_until, candidate.shut_why = until, why
         closed = self.breaker.state is State.CLOSED
-        self.calm = wider_calm and self.holds.idle and closed and slow is None
+        self.calm = wider_calm and self.holds.idle and closed and slow is None and not self.gone
         candidate.in_flight = concurrency.in_flight
         candidate.limit = concurrency.capacity
         candidate.ramp = self.breaker.ramp(now)
         if self.free is not None:
             candidate.free_left = self.free.left(wall)
+        if candidate.elders:
+            candidate.tell_elders()
         return before != (until, candidate.in_flight >= candidate.limit)

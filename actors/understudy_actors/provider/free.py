@@ -58,3 +58,13 @@ class FreeMeter:
         zone = self.quota.zone
         day = int(wall // _DAY_S) if zone is None else day_of(wall, zone)
         return day if self.quota.per == "day" else month_of(day)
+
+
+def metered(meter: FreeMeter | None, quota: FreeQuota | None) -> FreeMeter | None:
+    """The meter of another quota, which goes on counting where this one stands, if it can."""
+    if quota is None:
+        return None
+    if meter is None or meter.quota.per != quota.per:
+        return FreeMeter(quota)
+    meter.quota = quota
+    return meter

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
+import attrs
 from msgspec import Struct
 
 from understudy_actors.domain.bulkhead import Compartments
+from understudy_actors.domain.candidate import Candidate
 from understudy_actors.domain.outcome import ErrorClass, HoldKind, Verdict
 from understudy_actors.domain.rates import Sighting
+from understudy_actors.provider.settings import ProviderSettings
 
 
 class Admit(Struct, frozen=True, gc=False):
@@ -134,6 +138,19 @@ class Checked(Struct, frozen=True):
 
 class Tick(Struct, frozen=True):
     """Time has come: make the transitions that are due."""
+
+
+@attrs.frozen(eq=False)
+class Adopt:
+    """Another configuration from now on.
+
+    `elders` are the same endpoints, or those that are left out now, as earlier configurations
+    describe them under which requests are under way.
+    """
+
+    settings: ProviderSettings
+    candidates: Sequence[Candidate]
+    elders: Sequence[Candidate] = ()
 
 
 class Describe(Struct, frozen=True):

@@ -155,8 +155,12 @@ class Rates:
         """How many calls are under way."""
         return len(self._lent)
 
-    def change(self, rule: RateRule) -> None:
-        """From now on these are its limits; what was used under the old ones counts on."""
+    def change(self, rule: RateRule, counting: Counting | None = None) -> None:
+        """From now on these are its limits; what was used under the old ones counts on.
+
+        Of a unit that was not limited until now, only the calls under way count.
+        """
+        self._counting = counting or self._counting
         for unit in Unit:
             most, minute = rule.of(unit), self.minutes.get(unit)
             if minute is not None:
@@ -221,3 +225,12 @@ def _amounts(input_tokens: int, output_tokens: int) -> Amounts:
 def _too_much(unit: Unit, amount: int, most: int) -> str:
     what = "tokens" if unit is Unit.TOKENS else unit.value.replace("_", " ")
     return f"about {amount} {what} exceed its {most} a minute: set a smaller max_tokens"
+
+
+def limited(rates: Rates | None, rule: RateRule, counting: Counting) -> Rates | None:
+    """The gate of other limits: the same one, if there was one; None if nothing is limited."""
+    if rates is None:
+        return Rates(rule, counting) if rule.any else None
+    rates.change(rule, counting)
+    used = any(each.most is not None or each.learned is not None for each in rates.minutes.values())
+    return rates if used else None

@@ -42,6 +42,10 @@ class Telling:
         self.trace = trace
         self.cause: str | None = None
         self._slowed: dict[str, float | None] = {}
+        self.in_domain(provider, domain)
+
+    def in_domain(self, provider: str, domain: str | None) -> None:
+        """It shares this failure domain from now on."""
         # Each provider that shares the domain has a view, and a breaker, of its own.
         self._domain = f"domain {domain} of {provider}"
 

@@ -7,7 +7,7 @@ those of `Engine`, unchanged.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +20,8 @@ from understudy.bridges.functions import Functions, awaited_in_host
 from understudy.bridges.guest import Guest
 from understudy.bridges.pump import Pump
 from understudy.choice import Fallback
+from understudy.design import Source
+from understudy.differences import Reloaded
 from understudy.engine import Engine
 from understudy.inspection import TestReport
 from understudy.lifecycle import open_engine
@@ -107,6 +109,21 @@ class AsyncioEngine(Engine):
         return await self._guest.run(
             functools.partial(super().test_provider, name, timeout_s=timeout_s)
         )
+
+    async def reload(
+        self,
+        config: Source = None,
+        *,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        drain_s: float | None = None,
+    ) -> Reloaded:
+        """See `Engine.reload`."""
+        work = functools.partial(super().reload, config, functions=functions, drain_s=drain_s)
+        return await self._guest.run(work)
+
+    async def drain(self, within_s: float) -> None:
+        """See `Engine.drain`."""
+        await self._guest.run(super().drain, within_s)
 
     async def check(self, *, timeout_s: float = 5.0) -> StatusReport:
         """See `Engine.check`."""

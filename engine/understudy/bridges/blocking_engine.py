@@ -6,7 +6,7 @@ it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, NoReturn, overload
 
@@ -18,6 +18,8 @@ from understudy.bridges.functions import Functions, in_a_thread
 from understudy.bridges.threadrun import ThreadRun
 from understudy.cache.shelf import CacheStats
 from understudy.choice import Choice, Fallback
+from understudy.design import Source
+from understudy.differences import Reloaded
 from understudy.engine import Engine
 from understudy.inspection import TestReport
 from understudy.lifecycle import open_engine
@@ -239,6 +241,28 @@ class BlockingEngine:
             return await self._engine.check(timeout_s=timeout_s)
 
         return self._run.run(call)
+
+    def reload(
+        self,
+        config: Source = None,
+        *,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        drain_s: float | None = None,
+    ) -> Reloaded:
+        """See `Engine.reload`."""
+
+        async def call() -> Reloaded:
+            return await self._engine.reload(config, functions=functions, drain_s=drain_s)
+
+        return self._run.run(call)
+
+    def drain(self, within_s: float) -> None:
+        """See `Engine.drain`."""
+
+        async def call() -> None:
+            await self._engine.drain(within_s)
+
+        self._run.run(call)
 
     # By hand
 

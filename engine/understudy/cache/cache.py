@@ -69,14 +69,28 @@ class Cache:
         clock, trace: The engine's.
         salt: What stands for the configuration that answers come from: with another one, nothing
             that was kept before is found.
+        before: The cache of the configuration before; with the same bounds, its shelf is used.
     """
 
-    def __init__(self, rule: CacheRule, clock: Clock, trace: Trace, salt: bytes = b"") -> None:
+    def __init__(
+        self,
+        rule: CacheRule,
+        clock: Clock,
+        trace: Trace,
+        salt: bytes = b"",
+        before: Cache | None = None,
+    ) -> None:
         self._rule = rule
         self._now = clock.now
         self._trace = trace
         self._salt = salt
         self._shelf = Shelf(rule.max_entries, rule.max_bytes)
+        if before is not None and before._bounds == self._bounds:
+            self._shelf = before._shelf
+
+    @property
+    def _bounds(self) -> tuple[int, int]:
+        return self._rule.max_entries, self._rule.max_bytes
 
     def look_up(self, flight: Flight) -> Result | None:
         """The fresh answer to an accepted request that wants one, if there is one.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import attrs
 import typer
 
 from understudy.cli.announce import announce
@@ -20,6 +22,7 @@ from understudy.ports import SystemClock
 from understudy_actors.domain.errors import ConfigError, UnderstudyError
 
 if TYPE_CHECKING:
+    from understudy.gateway.desk import Desk
     from understudy.gateway.guard import Guard
 
 
@@ -33,8 +36,13 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="0 is any free one, else `gateway.port`.")
     ] = None,
     drain: Annotated[
-        int, typer.Option(min=0, metavar="SECONDS", help="For requests under way at the end.")
-    ] = 30,
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="For requests under way at the end, else `gateway.drain`.",
+        ),
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let anybody who reaches the address use it.")
     ] = False,
@@ -56,51 +64,82 @@ def serve(
     exposed = where if not (insecure or _is_loopback(where)) else None
     if found is None or found.store is None:
         _refuse_everybody(guard, exposed)
+
+    def admit(wanted: GatewayConfig) -> Guard:
+        made = guard_of(wanted, environment(), SystemClock().wall)
+        made.ring = guard.ring
+        _refuse_everybody(made, exposed)
+        return made
+
+    patience_s = own.drain_s if drain is None else drain
+    read = partial(find, config, environ)
     with listen(where, own.port if port is None else port) as listener:
-        _run(found, own, guard, listener, drain, exposed)
+        _run(found, Serving(own, guard, exposed, patience_s, admit, read), listener)
 
 
-def _run(
-    config: Config | None,
-    own: GatewayConfig,
-    guard: Guard,
-    listener: socket.socket,
-    drain: int,
-    exposed: str | None,
-) -> None:
-    import uvicorn
+@attrs.frozen(eq=False)
+class Serving:
+    """How it is served.
 
+    Attributes:
+        own: The section of the configuration.
+        guard: Who may come in.
+        exposed: An address that other machines reach, if it is one.
+        drain_s: For requests under way at the end.
+        admit: The guard that another configuration asks for.
+        read: Reads the configuration anew.
+    """
+
+    own: GatewayConfig
+    guard: Guard
+    exposed: str | None
+    drain_s: float
+    admit: Callable[[GatewayConfig], Guard]
+    read: Callable[[], Config | None]
+
+
+def _run(config: Config | None, serving: Serving, listener: socket.socket) -> None:
     from understudy.bridges import AsyncioEngine
-    from understudy.gateway import Limits, create_app
-    from understudy.gateway.server import settings
+    from understudy.gateway import create_app
+    from understudy.gateway.limits import limits_of
+    from understudy.gateway.renewal import Renewal
+    from understudy.gateway.server import Server, settings
+    from understudy.gateway.signals import Signals
 
     failed: list[UnderstudyError] = []
-    address = listener.getsockname()
+    address, guard = listener.getsockname(), serving.guard
     url = f"http://{_bracketed(address[0])}:{address[1]}"
+    signals = Signals(serving.drain_s)
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Any]:
-        engine = AsyncioEngine.open(config, environ=environment(), drain_s=float(drain))
+        engine = AsyncioEngine.open(config, environ=environment(), drain_s=serving.drain_s)
         try:
             async with engine as opened:
                 guard.ring = opened.keys.ring  # a store may keep keys
-                _refuse_everybody(guard, exposed)
-                yield opened
+                _refuse_everybody(guard, serving.exposed)
+                with signals.heard(opened):
+                    yield opened
         except UnderstudyError as error:
             failed.append(error)
             raise
+
+    def renewing(desk: Desk) -> Renewal:
+        signals.renewal = Renewal(desk, serving.own, serving.read, serving.admit)
+        return signals.renewal
 
     log = parse({}, environ=environment()).log if config is None else config.log
     app = create_app(
         opening,
         log=log,
-        limits=Limits(body_max=own.body_max, concurrent_max=own.concurrent_max),
+        limits=limits_of(serving.own),
         guard=guard,
         on_ready=lambda engine: announce(
             engine, url, console(), guarded=not guard.open, discovered=config is None
         ),
+        renewing=renewing,
     )
-    server = uvicorn.Server(settings(app, drain_s=drain))
+    server = Server(settings(app, drain_s=serving.drain_s), signals.told_to_end)
     with suppress(SystemExit):  # uvicorn's way to say that the start failed
         server.run(sockets=[listener])
     if failed:

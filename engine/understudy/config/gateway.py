@@ -10,7 +10,7 @@ from understudy.config.faults import BadKey, at
 from understudy.config.key import KeySource
 from understudy.config.section import Section
 from understudy.config.terms import KeyTerms, moment
-from understudy.config.values import Count, Name, Text
+from understudy.config.values import Count, Name, SecondsOrZero, Text
 
 Port: TypeAlias = Annotated[
     int, Meta(ge=0, le=65535, extra={"should": "the number of a port, 0 to 65535"})
@@ -66,6 +66,8 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
         admin_key: What the admin paths want; left out, there are none.
         body_max: Bytes of a request at most.
         concurrent_max: Requests at the same time.
+        drain: How long requests under way have when the gateway is told to end; then they are told
+            so (503, or an error within the stream).
     """
 
     title: ClassVar[str] = "the gateway"
@@ -77,3 +79,4 @@ class GatewayConfig(Section, frozen=True, kw_only=True):
     admin_key: KeySource | None = None
     body_max: Count = 32 * 1024 * 1024
     concurrent_max: Count = 10_000
+    drain_s: SecondsOrZero = field(default=30.0, name="drain")

@@ -26,6 +26,8 @@ from understudy.gateway.key_pages import KEY_PAGES, KeyPages
 from understudy.gateway.limits import Limits
 from understudy.gateway.pages import PAGES, Pages
 from understudy.gateway.problem import Refused
+from understudy.gateway.reload_pages import RELOAD_PAGES, ReloadPages
+from understudy.gateway.renewal import Renewal
 from understudy.gateway.wires.anthropic_messages import AnthropicMessages
 from understudy.gateway.wires.openai_chat import OpenAIChat
 from understudy.gateway.wires.openai_edits import OpenAIEdits
@@ -51,7 +53,8 @@ def contract() -> Iterator[tuple[str, str, Entry]]:
     """Every path as OpenAPI writes it, its method in lower case, and what is said of it."""
     for path, wire in WIRES:
         yield path, "post", wire.entry
-    pages = [(path, method, entry) for path, method, _, entry in (*PAGES, *KEY_PAGES)]
+    listed = (*PAGES, *KEY_PAGES, *RELOAD_PAGES)
+    pages = [(path, method, entry) for path, method, _, entry in listed]
     for path, method, entry in (*pages, *ACTS):
         yield path.replace(":path}", "}"), method.lower(), entry
 
@@ -70,6 +73,7 @@ def create_app(
     ports: Ports | None = None,
     on_ready: Callable[[Any], None] = lambda _engine: None,
     log: LogConfig | None = None,
+    renewing: Callable[[Desk], Renewal] | None = None,
 ) -> ASGIApp:
     """The gateway as an ASGI application, which opens its engine as it starts.
 
@@ -82,6 +86,7 @@ def create_app(
         on_ready: Called with the engine once it serves.
         log: What it writes to standard error: faults of its own, and a line for each request if
             that is asked for; left out, the former.
+        renewing: Makes what reads the configuration anew; left out, nothing does.
     """
     own = ports or Ports()
     said = log or LogConfig(access=False)
@@ -94,6 +99,8 @@ def create_app(
         write=None if said.level == "off" else write,
     )
     pages = Pages(desk, openapi)
+    if renewing is not None:
+        desk.renewal = renewing(desk)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -106,8 +113,9 @@ def create_app(
                 desk.close()
 
     routes = [Route(path, _Endpoint(desk, wire), methods=["POST"]) for path, wire in WIRES]
+    operators = [r for each in (Admin, KeyPages, ReloadPages) for r in each(desk).routes()]
     app = Starlette(
-        routes=[*routes, *pages.routes(), *Admin(desk).routes(), *KeyPages(desk).routes()],
+        routes=[*routes, *pages.routes(), *operators],
         lifespan=lifespan,
         exception_handlers={HTTPException: pages.no_such_page, Exception: pages.failed}
         | dict.fromkeys((Refused, UnderstudyError), pages.failed),

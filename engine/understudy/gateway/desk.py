@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -22,12 +22,20 @@ from understudy.telemetry.metrics import Metrics
 from understudy_actors.domain.errors import UnderstudyError
 from understudy_actors.domain.result import ChatOutput, Result
 
+if TYPE_CHECKING:
+    from understudy.gateway.renewal import Renewal
+
 MOCK: Final = "mock"
 """Who is told to have answered where a caller brought the answer along."""
 
 
 class Desk:
-    """Serves requests of any format with one engine."""
+    """Serves requests of any format with one engine.
+
+    Attributes:
+        limits, guard: What callers may ask, and who may.
+        renewal: Reads the configuration anew; None where there is nothing to read.
+    """
 
     def __init__(
         self,
@@ -38,7 +46,7 @@ class Desk:
         new_id: Callable[[], str],
         write: Write | None = None,
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self.guard = guard
         self._wall = wall
         self._new_id = new_id
@@ -46,6 +54,7 @@ class Desk:
         self._metrics: Metrics | None = None
         self._write = write
         self.running = 0
+        self.renewal: Renewal | None = None
 
     def open(self, engine: Any) -> None:
         """From now on this engine serves."""
@@ -81,6 +90,11 @@ class Desk:
             raise _closing()
         return self._engine
 
+    def complain(self, event: str, why: str) -> None:
+        """A line in the log about what an operator has to mend."""
+        if self._write is not None:
+            self._write("error", {"event": event, "error": why})
+
     def wall(self) -> float:
         """Unix time in seconds."""
         return self._wall()
@@ -93,7 +107,7 @@ class Desk:
         """One request, from its headers to the last byte of its answer."""
         headers = header_map(scope)
         request_id = self.name(headers)
-        exchange = Exchange(receive, send, request_id, self._limits)
+        exchange = Exchange(receive, send, request_id, self.limits)
         seen: Seen | None = scope.get(SEEN)
         if seen is not None:
             seen.request_id = request_id
@@ -118,8 +132,8 @@ class Desk:
         receive: Any,
         seen: Seen | None,
     ) -> None:
-        if self.running > self._limits.concurrent_max:
-            why = f"{self._limits.concurrent_max} requests are under way, the most allowed"
+        if self.running > self.limits.concurrent_max:
+            why = f"{self.limits.concurrent_max} requests are under way, the most allowed"
             raise Refused(why, status=503, code="overloaded", retry_after_s=1.0)
         engine, caller = self.engine, self.guard.caller(headers)
         if (remotes := engine.remotes) is not None:
@@ -127,7 +141,7 @@ class Desk:
         if seen is not None and caller is not None:
             seen.key = caller.name
         read = read_form if wire.entry.form else read_json
-        asked = wire.read(await read(receive, headers, self._limits.body_max))
+        asked = wire.read(await read(receive, headers, self.limits.body_max))
         own = overrides(asked.overrides, headers)
         request = replace(conditioned(asked.request, own), id=exchange.request_id)
         if caller is not None:

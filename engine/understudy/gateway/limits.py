@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from understudy.config.gateway import GatewayConfig
 from understudy.gateway.body import BODY_MAX
 
 
@@ -26,3 +27,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT: Final = Limits()
+
+
+def limits_of(config: GatewayConfig) -> Limits:
+    """Those that a configuration asks for."""
+    return Limits(body_max=config.body_max, concurrent_max=config.concurrent_max)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as Http
@@ -36,6 +36,19 @@ ANTHROPIC_VERSION: Final = "anthropic-version"
 """Who sends this header reads Anthropic's formats."""
 
 
+class Seen(Struct, frozen=True, kw_only=True):
+    """When the configuration was to be read anew last (Unix seconds), and whether it was taken."""
+
+    at: float
+    ok: bool
+
+
+class Standing(StatusReport, frozen=True, kw_only=True):
+    """The status document of an engine, and how its last reload ended; None before the first."""
+
+    last_reload: Seen | None = None
+
+
 class Living(Struct):
     """The process lives."""
 
@@ -62,7 +75,7 @@ PAGES: Final[Sequence[tuple[str, str, str, Entry]]] = (
         "Somebody can be asked", Ready, tag="Operation", door=Door.OPEN, good=(200, 503),
         refusals=(500,),
     )),
-    ("/status", "GET", "status", _page("The status document", StatusReport, tag="Operation")),
+    ("/status", "GET", "status", _page("The status document", Standing, tag="Operation")),
     ("/metrics", "GET", "metrics", _page(
         "Metrics, as Prometheus reads them", tag="Operation", media=CONTENT_TYPE,
     )),
@@ -119,7 +132,10 @@ class Pages:
     async def status(self, http: Http) -> Response:
         """The status document."""
         self._desk.guard.visitor(header_map(http.scope))
-        return as_json(self._desk.engine.status())
+        renewal, told = self._desk.renewal, to_builtins(self._desk.engine.status())
+        if renewal is not None and renewal.last is not None:
+            told["last_reload"] = Seen(at=renewal.last.at, ok=renewal.last.ok)
+        return as_json(told)
 
     async def metrics(self, http: Http) -> Response:
         """Metrics, as Prometheus reads them."""

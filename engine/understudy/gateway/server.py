@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
+from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -15,9 +18,13 @@ DRAIN_S: Final = 30
 KEEP_ALIVE_S: Final = 75
 """How long an idle connection stays open."""
 BACKLOG: Final = 2048
+ROUGH: Final = 2
+"""So many signals to end are taken politely."""
+GRACE_S: Final = 4
+"""Past its time to drain, whoever was told of the end has this long to take it."""
 
 
-def settings(app: Any, *, drain_s: int = DRAIN_S) -> uvicorn.Config:
+def settings(app: Any, *, drain_s: float = DRAIN_S) -> uvicorn.Config:
     """How it is served. uvicorn's own log is silent: ours has the requests, and their errors."""
     return uvicorn.Config(
         app,
@@ -31,8 +38,25 @@ def settings(app: Any, *, drain_s: int = DRAIN_S) -> uvicorn.Config:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=drain_s,
+        timeout_graceful_shutdown=math.ceil(drain_s) + GRACE_S,
     )
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which tells when it is told to end, and how often it was told."""
+
+    def __init__(self, config: uvicorn.Config, on_end: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._on_end = on_end
+        self._told = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal ends it within its time, the second at once, the third on the spot."""
+        self._told += 1
+        if self._told == 1:
+            super().handle_exit(sig, frame)
+        self.force_exit = self._told > ROUGH
+        self._on_end(self._told)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -11,10 +11,8 @@ from understudy.keys.scopes import Scopes
 from understudy.keys.token import read_hash
 from understudy.ports import Ports
 from understudy.routing.durable import PATIENCE_S, when_kept
-from understudy.routing.wiring import Wiring
 from understudy.store.keeping import Keeping
 from understudy_actors.domain.errors import ConfigError
-from understudy_actors.runtime.supervisor import Supervisor
 
 
 def configured(config: Config) -> list[KeyRecord]:
@@ -39,26 +37,39 @@ def ring_of(config: Config, keeping: Keeping | None, wall: float) -> Ring:
         StoreFailed: What an earlier process kept cannot be read.
         ConfigError: A name is both a key's of the configuration and one's of the store.
     """
-    kept = [] if keeping is None else keeping.every(STATE, KeyRecord)
-    for record in kept:
-        if record.name in config.gateway.keys and not record.over(wall):
+    kept = Ring([] if keeping is None else keeping.every(STATE, KeyRecord))
+    check_names(config, kept, wall)
+    return Ring([*kept.records.values(), *configured(config)])
+
+
+def check_names(config: Config, ring: Ring, wall: float) -> None:
+    """Refuse a configuration whose keys are called like others that are good.
+
+    Raises:
+        ConfigError: A name is both a key's of the configuration and one's of the store.
+    """
+    for name in config.gateway.keys:
+        known = ring.records.get(name)
+        if known is not None and not known.configured and not known.over(wall):
             raise ConfigError(
-                f"`gateway.keys.{record.name}` is also a key that the store keeps: rename it, or "
-                f"take it out and `understudy keys revoke {record.name}`"
+                f"`gateway.keys.{name}` is also a key that the store keeps: rename it, or "
+                f"take it out and `understudy keys revoke {name}`"
             )
-    return Ring([*kept, *configured(config)])
+
+
+def follow(keys: Keys, config: Config) -> None:
+    """Have the keys of another configuration from now on, beside those that were made."""
+    for name in keys.taken.difference(config.gateway.keys):
+        keys.ring.drop(name)
+    for record in configured(config):
+        keys.ring.add(record)
+    keys.taken = frozenset(config.gateway.keys)
 
 
 def keys_of(
-    config: Config,
-    ring: Ring,
-    wiring: Wiring,
-    supervisor: Supervisor,
-    ports: Ports,
-    keeping: Keeping | None,
+    config: Config, ring: Ring, scopes: Scopes, ports: Ports, keeping: Keeping | None
 ) -> Keys:
     """What manages them."""
-    scopes = Scopes(config, wiring, supervisor, ports.clock, keeping)
     keys = Keys(
         ring,
         ports.clock.wall,

@@ -94,6 +94,10 @@ class Ring:
         self.add(record)
         self._change(record.name)
 
+    def drop(self, name: str) -> None:
+        """As `remove`, of a record that no store knows of."""
+        self._forget(name)
+
     def remove(self, name: str) -> None:
         """A name has no record any more."""
         self._forget(name)

@@ -13,15 +13,12 @@ import attrs
 from understudy.config import Config
 from understudy.config.terms import KeyTerms
 from understudy.keys.ring import Ring
-from understudy.limiting import turnstile_of
+from understudy.limiting import Doors
 from understudy.routing.wiring import Wiring
-from understudy.spending import purse_of
-from understudy.store.keeping import Keeping
+from understudy.spending import Bank
 from understudy_actors.ledger.account import Limit, Scope
 from understudy_actors.ledger.windows import Period
 from understudy_actors.limits.gate import RateLimit
-from understudy_actors.runtime.ports import Clock
-from understudy_actors.runtime.supervisor import Supervisor
 
 
 @attrs.define(eq=False, slots=True)
@@ -30,9 +27,8 @@ class Scopes:
 
     config: Config
     wiring: Wiring
-    supervisor: Supervisor
-    clock: Clock
-    keeping: Keeping | None
+    bank: Bank
+    doors: Doors
 
     def set(self, name: str, terms: KeyTerms) -> None:
         """From now on these are the terms of a key, together with what the configuration says.
@@ -40,27 +36,12 @@ class Scopes:
         Raises:
             StoreFailed: What was spent before cannot be read.
         """
-        scope = Scope("key", name)
-        self._spending(scope, spending_of(self.config, name, terms))
-        self._rate(scope, rate_of(self.config, name, terms))
-
-    def _spending(self, scope: Scope, limits: tuple[Limit, ...]) -> None:
-        wiring = self.wiring
-        if wiring.purse is not None:
-            wiring.purse.set(scope, limits)
-        elif limits:
-            wiring.purse = purse_of(
-                self.config, self.supervisor, self.clock, self.keeping, limits=limits
-            )
-            if wiring.durable is not None:
-                wiring.durable.purse = wiring.purse
-
-    def _rate(self, scope: Scope, limit: RateLimit | None) -> None:
-        wiring = self.wiring
-        if wiring.turnstile is not None:
-            wiring.turnstile.set(scope, limit)
-        elif limit is not None:
-            wiring.turnstile = turnstile_of([limit], self.supervisor, self.clock, self.keeping)
+        scope, wiring = Scope("key", name), self.wiring
+        self.bank.set(self.config, scope, spending_of(self.config, name, terms))
+        self.doors.set(scope, rate_of(self.config, name, terms))
+        wiring.purse, wiring.turnstile = self.bank.purse, self.doors.turnstile
+        if wiring.durable is not None:
+            wiring.durable.purse = wiring.purse
 
 
 def spending_of(config: Config, name: str, terms: KeyTerms) -> tuple[Limit, ...]:

@@ -74,7 +74,7 @@ class Collapser:
             shared = self._begin(key, flight)
         self._join(shared, flight)
         status, result, retry_at = "cancelled", None, None
-        self._wiring.flights.running += 1
+        self._desk.begin()
         try:
             await self._wait(shared, flight.deadline)
             if not shared.done.is_set() and shared.flight.deadline <= flight.deadline + LATE_S:

@@ -13,9 +13,12 @@ from understudy.config import Config
 from understudy.ports import Ports
 from understudy.prices import estimate_tokens
 from understudy.routing.attempt import attempt
+from understudy.routing.edition import Edition
 from understudy.routing.endings import not_cached, shutting_down
 from understudy.routing.explain import Records
 from understudy.routing.loop import serve
+from understudy.routing.moving import left_behind, moved
+from understudy.routing.sums import expected_output, total_usd
 from understudy.routing.turnstile import Turnstile
 from understudy.routing.validate import validate
 from understudy.routing.wiring import Call, Wiring
@@ -34,9 +37,6 @@ from understudy_actors.domain.errors import (
 from understudy_actors.domain.events import RequestAccepted, RequestOutcome, RequestRefused
 from understudy_actors.domain.request import Caching, ChatInput, CustomInput, Request
 from understudy_actors.domain.result import ChatOutput, Result, Usage
-
-OUTPUT_TOKENS: Final = 500
-"""Expected length of an answer when neither the caller nor `max_tokens` says."""
 
 FALLBACK: Final = "fallback"
 """What a result names as its provider when configured fallback content answered."""
@@ -69,6 +69,44 @@ class Desk:
         self._cache = cache
         self._operations = operations
         self._strategies = strategies
+        self._generation = wiring.generation
+        self._edition: Edition | None = None  # set when another configuration took over
+        self._successor: Desk | None = None
+
+    @property
+    def wiring(self) -> Wiring:
+        """What its requests work with."""
+        return self._wiring
+
+    @property
+    def newest(self) -> Desk:
+        """The desk that takes new requests."""
+        desk = self
+        while desk._successor is not None:
+            desk = desk._successor
+        return desk
+
+    def hand_over(self, successor: Desk, edition: Edition) -> None:
+        """Another desk takes new requests; `edition` counts those that end here."""
+        self._successor, self._edition = successor, edition
+
+    def begin(self) -> None:
+        """An accepted request is under way; `end` tells its outcome."""
+        self._flights.running += 1
+        if self._edition is not None:
+            self._edition.running += 1
+
+    def pass_on(self, flight: Flight) -> tuple[Desk, Flight] | None:
+        """Where a request goes on that nobody is left for here; None: nowhere else."""
+        desk = self.newest
+        if desk is self or not left_behind(flight):
+            return None
+        shares = desk._shares
+        compartments = shares.compartments(flight.request) if shares is not None else ()
+        self._flights.running -= 1  # the other one begins at once
+        if self._edition is not None:
+            self._edition.ended()
+        return desk, moved(flight, self._wiring, desk._wiring, compartments)
 
     def accept(self, request: Request, *, streams: bool = False, counts: bool = True) -> Flight:
         """Validate and stamp.
@@ -147,16 +185,20 @@ class Desk:
             now + timeout_s,
             request.max_attempts or config.max_attempts,
             estimate_tokens(request),
-            _expected_output(request),
+            expected_output(request),
             config.fallback and request.fallback,
             hedge=request.hedge if request.hedge is not None else config.hedges(request.operation),
             compartments=shares.compartments(request) if shares is not None else (),
+            generation=self._generation,
         )
 
     async def see_through(self, flight: Flight, call: Call | None) -> Result:
         """See a request through to exactly one outcome."""
         self._flights.running += 1
-        status, result, retry_at = "cancelled", None, None
+        if self._edition is not None:
+            self._edition.running += 1
+        status: str | None = "cancelled"
+        result, retry_at = None, None
         try:
             reply, candidate = await serve(self._wiring, flight, attempt, call)
             unkept = None
@@ -171,6 +213,10 @@ class Desk:
             status = "degraded" if result.degraded else "ok"
             return result
         except (NoCandidate, AllAttemptsFailed) as error:
+            elsewhere = self.pass_on(flight) if call is None else None
+            if elsewhere is not None:
+                status = None
+                return await elsewhere[0].see_through(elsewhere[1], None)
             if self._wiring.durable is not None:
                 await self._wiring.durable.settled(flight)
             status, retry_at = type(error).__name__, error.retry_at
@@ -187,7 +233,8 @@ class Desk:
             status = type(error).__name__
             raise
         finally:
-            self.end(flight, status, result, retry_at)
+            if status is not None:
+                self.end(flight, status, result, retry_at)
 
     def end(
         self,
@@ -203,6 +250,8 @@ class Desk:
         """
         flights = self._flights
         flights.running -= 1
+        if self._edition is not None:
+            self._edition.ended()
         if not flights.running and flights.idle is not None:
             flights.idle.set()
         if flight.entered and self._wiring.turnstile is not None:
@@ -242,7 +291,7 @@ class Desk:
             model=spec.model,
             request_id=flight.id,
             elapsed_s=flight.ended_at - flight.accepted_at,
-            cost_usd=_total_usd(flight),
+            cost_usd=total_usd(flight),
             usage=reply.usage or Usage(flight.input_tokens, flight.output_tokens, estimated=True),
             attempts=flight.attempts,
             degraded=degraded,
@@ -259,11 +308,11 @@ class Desk:
         try:
             result = self.find(flight)
         except NotCached as error:
-            self._flights.running += 1
+            self.begin()
             self.end(flight, type(error).__name__, None, None)
             raise
         if result is not None:
-            self._flights.running += 1
+            self.begin()
             self.end(flight, "degraded" if result.degraded else "ok", result, None)
         return result
 
@@ -309,7 +358,7 @@ class Desk:
         kept = self._cache.stand_in(flight)
         if kept is None or not flight.attempts:
             return kept
-        return replace(kept, attempts=flight.attempts, cost_usd=_total_usd(flight))
+        return replace(kept, attempts=flight.attempts, cost_usd=total_usd(flight))
 
     def _fallback_content(self, flight: Flight) -> Result | None:
         text = self._config.degraded_text(flight.request.operation)
@@ -321,7 +370,7 @@ class Desk:
             model="",
             request_id=flight.id,
             elapsed_s=self._clock.now() - flight.accepted_at,
-            cost_usd=_total_usd(flight) if flight.attempts else 0.0,
+            cost_usd=total_usd(flight) if flight.attempts else 0.0,
             attempts=flight.attempts,
             degraded=True,
         )
@@ -332,25 +381,3 @@ def _needs(request: Request) -> tuple[str, ...] | None:
     if not (request.capabilities or request.tags or request.region):
         return None
     return *request.capabilities, *request.tags, *((request.region,) if request.region else ())
-
-
-def _expected_output(request: Request) -> int:
-    if request.output_tokens is not None:
-        return request.output_tokens
-    body = request.input
-    if isinstance(body, ChatInput):
-        return OUTPUT_TOKENS if body.max_tokens is None else body.max_tokens
-    return 0
-
-
-def _total_usd(flight: Flight) -> float | None:
-    """What the attempts cost together; None if the answer's own price is unknown.
-
-    A failed attempt of unknown cost is left out: it stands as unknown in `attempts`.
-    """
-    attempts = flight.attempts
-    if not attempts or attempts[-1].cost_usd is None:
-        return None
-    if len(attempts) == 1:
-        return attempts[0].cost_usd
-    return sum(each.cost_usd or 0.0 for each in attempts)

@@ -28,7 +28,10 @@ class Ranked(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """All that the engine decided about one request. It holds no prompt and no answer."""
+    """All that the engine decided about one request. It holds no prompt and no answer.
+
+    `generation` is that of the configuration it was accepted under: a reload raises it by one.
+    """
 
     request_id: str
     operation: str
@@ -38,6 +41,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     elapsed_s: float
     decisions: tuple[Ranked, ...]
     attempts: tuple[Attempt, ...]
+    generation: int = 0
 
 
 _Record: TypeAlias = tuple[
@@ -51,9 +55,10 @@ _Record: TypeAlias = tuple[
     float,
     tuple[Decision, ...],
     tuple[Attempt, ...],
+    int,
 ]
 """Id, operation, model asked for, outcome, provider and model that served it, when it was accepted
-and when it ended, what was decided and what was tried."""
+and when it ended, what was decided and what was tried, and under which configuration."""
 
 
 @attrs.define(eq=False, slots=True)
@@ -97,6 +102,7 @@ class Records:
                 now,
                 served.decisions,
                 served.attempts,
+                served.generation,
             )
         )
 
@@ -112,7 +118,7 @@ class Records:
         if (record := next(found, None)) is None:
             return None
         _, operation, model, outcome, provider, served, accepted_at, ended_at = record[:8]
-        decisions, attempts = record[8:]
+        decisions, attempts, generation = record[8:]
         return Explanation(
             request_id=request_id,
             operation=operation,
@@ -127,4 +133,5 @@ class Records:
                 for d in decisions
             ),
             attempts=attempts,
+            generation=generation,
         )

@@ -21,6 +21,7 @@ from understudy_actors.keeper.actor import Desk
 from understudy_actors.ledger.account import EACH, Limit, Scope
 from understudy_actors.ledger.actor import (
     Foresee,
+    ReplaceBudgets,
     Reserve,
     SetBudgets,
     SettleMoney,
@@ -68,6 +69,7 @@ class Purse:
         mode: SpendingMode = "strict",
         least_tokens: int = 1,
         desk: Desk | None = None,
+        before: Purse | None = None,
     ) -> None:
         """Make one.
 
@@ -79,6 +81,7 @@ class Purse:
                 of an answer that was shortened to what there is.
             least_tokens: No answer is shortened to fewer.
             desk: Of a store without which nothing may be lent; None if there is none.
+            before: The one of the configuration before: what it learned is gone on with.
         """
         self._ledger = ledger
         self._clock = clock
@@ -88,9 +91,11 @@ class Purse:
         self._strict = mode != "expected"
         self._least_tokens = least_tokens if mode == "fit_max_tokens" else None
         self._seen: dict[str, SeenOutput] | None = {} if mode == "expected" else None
+        if self._seen is not None and before is not None and before._seen is not None:
+            self._seen = before._seen
         self._desk = desk
         self._lent: dict[int, Lent] = {}
-        self._owed = Owed[SettleMoney | SetBudgets](ledger)
+        self._owed = Owed[SettleMoney | SetBudgets | ReplaceBudgets](ledger)
         self._uncovered: set[int] = set()
 
     @property
@@ -190,6 +195,10 @@ class Purse:
         self._named |= {scope}
         self._kinds = tuple(sorted({*self._kinds, scope.kind}))
         self._owed.tell(SetBudgets(scope, limits))
+
+    def replace(self, limits: tuple[Limit, ...]) -> None:
+        """From now on these are all budgets there are."""
+        self._owed.tell(ReplaceBudgets(limits))
 
     def thaw(self, scope: Scope) -> None:
         """Lend again under the budgets of a scope that a breach froze."""

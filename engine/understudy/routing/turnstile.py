@@ -13,7 +13,7 @@ from understudy_actors.domain.outcome import POLICY, ErrorClass
 from understudy_actors.domain.request import ChatInput
 from understudy_actors.domain.result import Result
 from understudy_actors.ledger.account import Scope
-from understudy_actors.limits.actor import Enter, Leave, SetLimit
+from understudy_actors.limits.actor import Enter, Leave, ReplaceLimits, SetLimit
 from understudy_actors.limits.gate import RateLimit, TooFast
 from understudy_actors.provider.rates import RATE_LIMITED
 from understudy_actors.runtime.actor import Ref
@@ -31,12 +31,16 @@ class Turnstile:
         self._limits = limits
         self._clock = clock
         self._kinds = tuple(sorted(set(kinds)))
-        self._owed = Owed[Leave | SetLimit](limits)
+        self._owed = Owed[Leave | SetLimit | ReplaceLimits](limits)
 
     def set(self, scope: Scope, limit: RateLimit | None) -> None:
         """From now on this is the limit of one scope; None takes it out."""
         self._kinds = tuple(sorted({*self._kinds, scope.kind}))
         self._owed.tell(SetLimit(scope, limit))
+
+    def replace(self, limits: tuple[RateLimit, ...]) -> None:
+        """From now on these are all limits there are."""
+        self._owed.tell(ReplaceLimits(limits))
 
     def enter(self, flight: Flight) -> None:
         """Let a request in; it is marked with a number, by which it is told to leave.

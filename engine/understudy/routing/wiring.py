@@ -66,11 +66,12 @@ class Flights:
 
 @attrs.define(eq=False, slots=True)
 class Wiring:
-    """References that stay the same while an engine runs.
+    """References that stay the same for all requests of one configuration, from first to last.
 
     `providers`, `calls` and `openers` are indexed by `Candidate.index`; `refuse_prefill` holds the
     indexes of those who would not continue an answer that another one began. `durable` is there
-    only where requests wait for a store.
+    only where requests wait for a store. `generation` is that of the configuration, `candidates`
+    are its endpoints.
     """
 
     clock: Clock
@@ -89,3 +90,5 @@ class Wiring:
     openers: Sequence[Opener] = ()
     refuse_prefill: set[int] = attrs.Factory(set)
     durable: Durable | None = None
+    generation: int = 0
+    candidates: Sequence[Candidate] = ()

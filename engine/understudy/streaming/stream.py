@@ -66,8 +66,6 @@ class ChatStream:
         self._error: Exception | None = None
         self._over = False
 
-    # What is known of it
-
     @property
     def request_id(self) -> str:
         """Ties together every log line of the request; empty before the block is entered."""
@@ -124,8 +122,10 @@ class ChatStream:
             raise InvalidRequest(
                 f"only chat can be streamed, not {self._request.operation}: use `route`"
             )
-        self._flight = self._desk.accept(self._request, streams=True)
-        self._wiring.flights.running += 1
+        desk = self._desk = self._desk.newest
+        self._wiring = desk.wiring
+        self._flight = desk.accept(self._request, streams=True)
+        desk.begin()
         self._wiring.flights.scopes[self] = None
         await self._guarded(None)
         return self
@@ -249,6 +249,12 @@ class ChatStream:
         except (NoCandidate, AllAttemptsFailed) as error:
             if self._delivered:
                 raise self._broken(error) from error
+            if (elsewhere := self._desk.pass_on(flight)) is not None:
+                self._desk, self._flight = elsewhere
+                self._wiring = self._desk.wiring
+                self._desk.begin()
+                await self._advance(None)
+                return
             stand_in = None if isinstance(error, OverMaxCost) else self._desk.stand_in(flight)
             if stand_in is None:
                 raise

@@ -14,6 +14,7 @@ from understudy_actors.domain import events
 from understudy_actors.domain.alert_events import AlertLost, AlertRaised
 from understudy_actors.domain.events import Event
 from understudy_actors.domain.money_events import BoundBreached, BudgetAlert, PricesOld
+from understudy_actors.domain.reload_events import ConfigReloaded
 from understudy_actors.domain.store_events import StoreFailing, StoreOpened, StoreWorking
 from understudy_actors.domain.stream_events import StreamRescue, StreamSkipped
 from understudy_actors.runtime.trace import Trace
@@ -41,6 +42,7 @@ _LEVEL_OF: Final[Mapping[type[Event], str]] = MappingProxyType(
         events.ActorCrashed: "error",
         events.ActorGaveUp: "error",
         events.Contained: "error",
+        ConfigReloaded: "info",
         StreamRescue: "warning",
         StreamSkipped: "warning",
         BudgetAlert: "warning",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from understudy.transport.http import HttpRequest, HttpResponse, HttpStream, Transport
+from understudy.transport.http import Forgetful, HttpRequest, HttpResponse, HttpStream, Transport
 
 if TYPE_CHECKING:
     from understudy.config import Config
@@ -30,6 +30,11 @@ class LazyTransport:
     async def open(self, provider: str, request: HttpRequest) -> HttpStream:
         """Open; see `Transport.open`."""
         return await (self._real or self._open()).open(provider, request)
+
+    async def forget_others(self, known: Collection[tuple[str, str]]) -> None:
+        """Let go; see `Forgetful`."""
+        if isinstance(self._real, Forgetful):
+            await self._real.forget_others(known)
 
     async def aclose(self) -> None:
         """Close what was opened."""

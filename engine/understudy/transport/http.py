@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -91,6 +91,15 @@ class PiecedStream:
 
     async def aclose(self, *, over: bool = False) -> None:
         """There is nothing to let go of."""
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A transport that lets go of connections which nobody will use any more."""
+
+    async def forget_others(self, known: Collection[tuple[str, str]]) -> None:
+        """Close the idle connections of all but these providers and base URLs."""
+        ...
 
 
 class Transport(Protocol):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import ssl
 from collections import deque
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -160,11 +161,21 @@ class HttpxTransport:
             await line.aclose()
 
     def _lines_to(self, provider: str, request: HttpRequest) -> tuple[str, Lines]:
-        origin = "/".join(request.url.split("/", 3)[:3])
+        origin = _origin(request.url)
         lines = self._lines.get((provider, origin))
         if lines is None:
             lines = self._lines[(provider, origin)] = Lines(self._connections_max)
         return origin, lines
+
+    async def forget_others(self, known: Collection[tuple[str, str]]) -> None:
+        """See `Forgetful`; what is busy is closed as soon as nobody knows of it and it is idle."""
+        kept = {(provider, _origin(url)) for provider, url in known}
+        for key in [each for each in self._lines if each not in kept]:
+            lines = self._lines[key]
+            while lines.idle:
+                await lines.idle.pop().aclose()
+            if not lines.busy:
+                self._lines.pop(key, None)
 
     async def aclose(self) -> None:
         """Close every connection, busy or idle. It is done even while being cancelled."""
@@ -278,6 +289,10 @@ class HttpxTransport:
         if self._tls is None:
             self._tls = self._httpx.create_ssl_context()
         return self._tls
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
 
 
 _TOLD: Final = {

@@ -10,14 +10,16 @@ another line used: after that the provider may have seen it, and has to be paid.
 from __future__ import annotations
 
 import functools
+import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import trio
 
 from understudy.transport.encoding import oversized, plain
 from understudy.transport.http import (
+    Forgetful,
     HttpRequest,
     HttpResponse,
     HttpStream,
@@ -137,6 +139,17 @@ class WireTransport:
         finally:
             if stream is None:
                 self._release(lines, line, False)
+
+    async def forget_others(self, known: Collection[tuple[str, str]]) -> None:
+        """See `Forgetful`."""
+        kept = {(provider, split_url(url)[0]) for provider, url in known}
+        self._prepared.clear()
+        for key in [each for each in self._lines if each not in kept]:
+            self._lines[key].retire(math.inf)
+            if not self._lines[key].busy:
+                del self._lines[key]
+        if isinstance(self._elsewhere, Forgetful):
+            await self._elsewhere.forget_others(known)
 
     async def aclose(self) -> None:
         """Close every connection, busy or idle. It is done even while being cancelled."""
