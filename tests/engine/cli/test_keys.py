@@ -282,3 +282,17 @@ def _talk(http: httpx.Client, key: str) -> list[str]:
     ]
     said += [http.get(each, headers=ops) for each in paths]
     return [f"{each.headers} {each.text}" for each in said]
+
+
+def test_other_machines_are_not_served_before_there_is_a_key(tmp_path: Path) -> None:
+    """Also where only the store can tell whether there is one."""
+    refused = subprocess.run(
+        [*PROGRAM, stored(tmp_path), "--host", "0.0.0.0", "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "understudy keys create" in refused.stderr
+    assert "serves on" not in refused.stdout
