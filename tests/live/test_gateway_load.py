@@ -27,7 +27,7 @@ from understudy_sim.mock.settings import Behaviour
 WHOLE: Final = bool(os.environ.get("UNDERSTUDY_LOAD"))
 STREAMS: Final = 500 if WHOLE else 24
 IDLE: Final = 2_000 if WHOLE else 60
-MUTATIONS: Final = 10_000 if WHOLE else 240
+MUTATIONS: Final = 10_000 if WHOLE else 120
 CHAT: Final = "/v1/chat/completions"
 WORDS: Final = " ".join(str(n) for n in range(60))
 LIMITS: Final = Limits(body_max=250_000, concurrent_max=STREAMS + 50)

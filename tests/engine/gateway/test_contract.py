@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from starlette.applications import Starlette
@@ -34,6 +35,10 @@ def test_every_path_has_an_entry_and_the_reverse() -> None:
 def test_the_document_is_valid_openapi() -> None:
     schemathesis.openapi.from_dict(DOCUMENT).validate()
     assert DOCUMENT["openapi"] == "3.1.0"
+    nameless = decode(openapi())
+    nameless["paths"]["/health"]["get"]["parameters"] = [{"name": "x"}]
+    with pytest.raises(jsonschema_rs.ValidationError):
+        schemathesis.openapi.from_dict(nameless).validate()
 
 
 def test_everything_that_the_document_refers_to_is_there_and_used() -> None:

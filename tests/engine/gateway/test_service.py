@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.engine.gateway.service import Service, on_loop, oracle, serving
 from tests.engine.house import Books
@@ -182,31 +181,6 @@ async def test_a_caller_who_hangs_up_within_a_stream_ends_it() -> None:
         async with asyncio.timeout(5.0):
             await _idle(service)
         books.balance()
-
-
-@on_loop
-async def test_any_mutation_of_a_request_is_answered_with_a_clear_status() -> None:
-    """Random bytes of a good request are replaced: it is answered, or refused with a 4xx."""
-    good = json.dumps(HELLO).encode()
-    mutations = st.lists(st.tuples(st.integers(0, len(good) - 1), st.integers(0, 255)), max_size=6)
-
-    async with serving(oracle=oracle) as service, client(service) as http:
-        bodies: list[bytes] = []
-
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(mutations)
-        def collect(changes: list[tuple[int, int]]) -> None:
-            body = bytearray(good)
-            for place, byte in changes:
-                body[place] = byte
-            bodies.append(bytes(body))
-
-        collect()
-        for body in bodies:
-            answer = await http.post(CHAT, content=body)
-            assert answer.status_code == 200 or 400 <= answer.status_code < 500
-            assert answer.json()
-        assert (await http.get("/health")).status_code == 200
 
 
 async def _idle(service: Service) -> None:
