@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import attrs
 import typer
@@ -22,8 +22,11 @@ from understudy.ports import SystemClock
 from understudy_actors.domain.errors import ConfigError, UnderstudyError
 
 if TYPE_CHECKING:
+    from understudy.engine import Engine
     from understudy.gateway.desk import Desk
     from understudy.gateway.guard import Guard
+
+Ready: TypeAlias = Callable[[], None]
 
 
 def serve(
@@ -46,6 +49,9 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let anybody who reaches the address use it.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes that share port, limits, budgets.")
+    ] = None,
 ) -> None:
     """Serve OpenAI's and Anthropic's HTTP formats with this engine."""
     try:
@@ -72,9 +78,14 @@ def serve(
         return made
 
     patience_s = own.drain_s if drain is None else drain
-    read = partial(find, config, environ)
+    serving = Serving(own, guard, exposed, patience_s, admit, partial(find, config, environ))
     with listen(where, own.port if port is None else port) as listener:
-        _run(found, Serving(own, guard, exposed, patience_s, admit, read), listener)
+        if workers is None:
+            _run(found, serving, [listener])
+        elif found is None:
+            raise ConfigError("--workers needs a configuration file: name it")
+        else:
+            _run_together(found, serving, listener, workers)
 
 
 @attrs.frozen(eq=False)
@@ -88,6 +99,8 @@ class Serving:
         drain_s: For requests under way at the end.
         admit: The guard that another configuration asks for.
         read: Reads the configuration anew.
+        ready: Called on the loop once it serves.
+        announced: Whether it says what it serves.
     """
 
     own: GatewayConfig
@@ -96,9 +109,32 @@ class Serving:
     drain_s: float
     admit: Callable[[GatewayConfig], Guard]
     read: Callable[[], Config | None]
+    ready: Callable[[], None] = lambda: None
+    announced: bool = True
 
 
-def _run(config: Config | None, serving: Serving, listener: socket.socket) -> None:
+def _run_together(
+    found: Config, serving: Serving, listener: socket.socket, workers: int
+) -> NoReturn:
+    """Serve with several processes."""
+    from understudy.cli.workers import Part, serve_together
+
+    def serve_part(part: Part, sockets: list[socket.socket], ready: Ready, first: bool) -> None:
+        def read() -> Config | None:
+            anew = serving.read()
+            return None if anew is None else part(anew)
+
+        config = part(found)
+        guard = serving.admit(config.gateway)
+        own = attrs.evolve(
+            serving, own=config.gateway, guard=guard, read=read, ready=ready, announced=first
+        )
+        _run(config, own, sockets)
+
+    raise typer.Exit(serve_together(found, workers, listener, serve_part, serving.drain_s))
+
+
+def _run(config: Config | None, serving: Serving, sockets: list[socket.socket]) -> None:
     from understudy.bridges import AsyncioEngine
     from understudy.gateway import create_app
     from understudy.gateway.limits import limits_of
@@ -107,7 +143,7 @@ def _run(config: Config | None, serving: Serving, listener: socket.socket) -> No
     from understudy.gateway.signals import Signals
 
     failed: list[UnderstudyError] = []
-    address, guard = listener.getsockname(), serving.guard
+    address, guard = sockets[0].getsockname(), serving.guard
     url = f"http://{_bracketed(address[0])}:{address[1]}"
     signals = Signals(serving.drain_s)
 
@@ -128,20 +164,23 @@ def _run(config: Config | None, serving: Serving, listener: socket.socket) -> No
         signals.renewal = Renewal(desk, serving.own, serving.read, serving.admit)
         return signals.renewal
 
+    def on_ready(engine: Engine) -> None:
+        serving.ready()
+        if serving.announced:
+            announce(engine, url, console(), guarded=not guard.open, discovered=config is None)
+
     log = parse({}, environ=environment()).log if config is None else config.log
     app = create_app(
         opening,
         log=log,
         limits=limits_of(serving.own),
         guard=guard,
-        on_ready=lambda engine: announce(
-            engine, url, console(), guarded=not guard.open, discovered=config is None
-        ),
+        on_ready=on_ready,
         renewing=renewing,
     )
     server = Server(settings(app, drain_s=serving.drain_s), signals.told_to_end)
     with suppress(SystemExit):  # uvicorn's way to say that the start failed
-        server.run(sockets=[listener])
+        server.run(sockets=sockets)
     if failed:
         raise failed[0]
 
