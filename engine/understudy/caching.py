@@ -69,5 +69,5 @@ def salt_of(config: Config, candidates: Iterable[Candidate]) -> bytes:
         if s.enabled
     ]
     chains = {name: each.chain for name, each in config.operations.items()}
-    text = msgspec.json.encode((endpoints, chains), order="sorted")
+    text = msgspec.json.encode((endpoints, chains, config.fallbacks), order="sorted")
     return blake2b(text, digest_size=16).digest()

@@ -232,6 +232,7 @@ def test_another_configuration_finds_nothing_of_an_older_one() -> None:
         openai("m", region="eu"),
         {**openai("m"), "groups": {"big": ["openai/m"]}},
         {**openai("m"), "operations": {"chat": {"chain": ["openai"]}}},
+        {**openai("m"), "fallbacks": {"m": ["openai/m"]}},
     ]
     assert len({plain, *map(salt, others)}) == len(others) + 1
 
