@@ -236,5 +236,9 @@ def _target(
         key=resolve_key(spec.provider, provider, environ, kinds),
         headers={name: value.reveal() for name, value in headers.items()},
         max_output_tokens=spec.max_output_tokens,
-        options={**dict(kind.dialect), **({"errors": provider.errors} if provider.errors else {})},
+        options={
+            **dict(kind.dialect),
+            **provider.options,
+            **({"errors": provider.errors} if provider.errors else {}),
+        },
     )

@@ -12,7 +12,8 @@ from understudy_actors.domain.request import ToolCall
 class Usage(Struct, frozen=True, gc=False):
     """What one attempt used, inclusive: `input_tokens` holds those that were cached, those that a
     cache took up and those that stand for pictures, `output_tokens` the reasoning ones. `images`
-    were drawn. `estimated` marks numbers that no provider reported.
+    were drawn. `estimated` marks numbers that no provider reported. `told_micro_usd` is what the
+    provider itself says that it cost, which counts where no price is known.
     """
 
     input_tokens: int = 0
@@ -23,6 +24,7 @@ class Usage(Struct, frozen=True, gc=False):
     cache_write_tokens: int = 0
     image_tokens: int = 0
     images: int = 0
+    told_micro_usd: int | None = None
 
     @property
     def total_tokens(self) -> int:

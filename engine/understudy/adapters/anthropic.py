@@ -29,7 +29,8 @@ from understudy_actors.domain.request import ChatInput, Request
 
 API_VERSION: Final = "2023-06-01"
 """The version that still takes temperature and top_p. The later one takes nothing that we send and
-this one lacks, so one version serves every request; `Target.headers` may set another."""
+this one lacks, so one version serves every request; `Target.headers` may set another, and then the
+two are left out."""
 
 REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id")
 
@@ -119,7 +120,9 @@ def _url(target: Target, path: str) -> str:
 def _body(request: Request, target: Target) -> dict[str, Any]:
     if not isinstance(request.input, ChatInput):
         raise Unusable("this wire format has no such operation", ErrorClass.BAD_REQUEST)
-    body = messages_body(request, request.input, target)
+    versions = [v for name, v in target.headers.items() if name.lower() == "anthropic-version"]
+    sampling = versions in ([], [API_VERSION])
+    body = messages_body(request, request.input, target, sampling=sampling)
     if isinstance(extra := target.options.get("body"), dict):
         body.update(extra)
     return body

@@ -20,11 +20,14 @@ MAX_TOKENS_DEFAULT: Final = 4096
 """`max_tokens` is required; this is what every current model can write."""
 
 
-def messages_body(request: Request, asked: ChatInput, target: Target) -> dict[str, Any]:
+def messages_body(
+    request: Request, asked: ChatInput, target: Target, *, sampling: bool = True
+) -> dict[str, Any]:
     """The body of `POST /v1/messages`.
 
     A seed has no place in this format and is left out: it only ever was a best effort.
-    A temperature over 1 is sent as 1, the most that this format knows.
+    A temperature over 1 is sent as 1, the most that this format knows; without `sampling` neither
+    it nor top_p is sent.
 
     Raises:
         Unusable: (BAD_REQUEST) A turn cannot be said in this format.
@@ -48,7 +51,7 @@ def messages_body(request: Request, asked: ChatInput, target: Target) -> dict[st
         body["output_config"] = {"format": {"type": "json_schema", "schema": asked.json_schema}}
     if request.user is not None and target.options.get("send_user", True):
         body["metadata"] = {"user_id": request.user}
-    if not target.options.get("drop_sampling"):
+    if sampling and not target.options.get("drop_sampling"):
         body.update(_sampling(asked))
     return body
 

@@ -51,6 +51,9 @@ FINISH_FAILURES: Final = {
 }
 """Finish words that say that the answer is none."""
 
+COST_USD_MAX: Final = 10_000.0
+"""No answer costs more than this; a larger number is a provider's mistake."""
+
 _MEDIA_MAGIC: Final = {
     "iVBORw0KGgo": "image/png",
     "/9j/": "image/jpeg",
@@ -184,7 +187,19 @@ def chat_usage(body: dict[str, Any]) -> Usage | None:
         cached,
         min(max(reasoning, beside), output),
         cache_write_tokens=min(written, prompt - cached),
+        told_micro_usd=_told_micro_usd(usage),
     )
+
+
+def _told_micro_usd(usage: dict[str, Any]) -> int | None:
+    """What OpenRouter says that an answer cost, in micro-USD; None if it does not, or only its fee.
+
+    With a key of one's own at the provider behind it (`is_byok`) the rest is that one's to charge.
+    """
+    told = usage.get("cost")
+    if isinstance(told, bool) or not isinstance(told, int | float) or usage.get("is_byok"):
+        return None
+    return math.ceil(round(told * 1e6, 6)) if 0 <= told <= COST_USD_MAX else None
 
 
 def embedding_usage(body: dict[str, Any]) -> Usage | None:

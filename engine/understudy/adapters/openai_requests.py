@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from understudy.adapters.base import Target
 from understudy.adapters.body import Unusable
+from understudy.adapters.pictures import size_of
 from understudy_actors.domain.outcome import ErrorClass
 from understudy_actors.domain.request import (
     ChatInput,
@@ -39,6 +40,7 @@ class Dialect(Struct, frozen=True):
         model_path: What a path begins with; `{model}` stands for the model's name.
         query: What every address ends with, after its `?`.
         check_path: Where a free check goes, in place of a `/v1`; empty asks `/models` behind it.
+        sizes_apart: Are a picture's width and height two fields, and is base64 to be asked for?
     """
 
     max_tokens_field: str = "max_tokens"
@@ -54,6 +56,7 @@ class Dialect(Struct, frozen=True):
     model_path: str = ""
     query: str = ""
     check_path: str = ""
+    sizes_apart: bool = False
 
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -126,6 +129,11 @@ def image_body(
     for name in ("size", "quality", "output_format"):
         if (value := getattr(asked, name)) is not None:
             body[name] = value
+    if dialect.sizes_apart:
+        body.pop("size", None)
+        body["response_format"] = "base64"
+        if (size := size_of(asked)) is not None:
+            body["width"], body["height"] = size
     return _with_user(body, request, dialect)
 
 

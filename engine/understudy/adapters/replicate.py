@@ -3,7 +3,8 @@
 A model is `owner/name`, or `owner/name:version` for one of the community's. What a model takes is
 its own affair, so a target's options (each optional) say how it differs: `input`, a mapping that is
 laid over every input; `image_field` and `mask_field`, what it calls a picture to be edited and its
-mask; `errors`, a mapping from a status or code to an error class.
+mask; `body`, a mapping that is laid over every request body; `errors`, a mapping from a status or
+code to an error class.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from understudy.config.faults import BadKey, bad_value, did_you_mean, show
-from understudy.config.kinds import FUNCTION, KINDS, LOCAL
+from understudy.config.kinds import FUNCTION, KINDS, LOCAL, OPTIONS
 from understudy.config.provider import ProviderConfig
 from understudy.config.resolve import Kinds, declared_operations, endpoints, members, models_of
 from understudy.config.schema import Config
@@ -167,6 +168,18 @@ def _provider(name: str, provider: ProviderConfig, kinds: Kinds) -> Iterator[Bad
         yield BadKey(f'belongs to providers of kind "{FUNCTION.name}"', "function")
     if kind.name != LOCAL.name and provider.reply is not None:
         yield BadKey(f'belongs to providers of kind "{LOCAL.name}"', "reply")
+    if (own := OPTIONS.get(kind.adapter)) is not None:  # one's own adapter knows its own best
+        for problem in _options(provider.options, own):
+            yield problem.under("options")
+
+
+def _options(given: Mapping[str, Any], known: Mapping[str, type]) -> Iterator[BadKey]:
+    for name, value in given.items():
+        if name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            yield BadKey(f"is no option of its kind (known: {names})", name)
+        elif type(value) is not known[name]:
+            yield bad_value(value, f"a value of type {known[name].__name__}").under(name)
 
 
 def _references(config: Config, kinds: Kinds) -> Iterator[BadKey]:

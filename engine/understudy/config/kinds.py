@@ -142,7 +142,13 @@ VENDORS: Final = (
         key="CO_API_KEY",
     ),
     _vendor("xai", "https://api.x.ai/v1", "grok-4.3"),
-    _vendor("together", "https://api.together.ai/v1", "openai/gpt-oss-120b", prices="together_ai"),
+    _vendor(
+        "together",
+        "https://api.together.ai/v1",
+        "openai/gpt-oss-120b",
+        prices="together_ai",
+        dialect=(("sizes_apart", True),),
+    ),
     _vendor("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-oss-20b"),
     _vendor(
         "cloudflare",
@@ -266,6 +272,48 @@ _BY_NAME: Final = (
     ("flux", (operation.IMAGE,)),
 )
 
+
+_BODY: Final[Mapping[str, type]] = {"body": dict}
+_FIELDS: Final[Mapping[str, type]] = {"image_field": str, "mask_field": str}
+_DIALECT: Final[Mapping[str, type]] = {
+    **_BODY,
+    "max_tokens_field": str,
+    "seed_field": str,
+    "send_user": bool,
+    "strict": bool,
+    "encoding_format": str,
+    "prefix_flag": bool,
+    "prefix_path": str,
+    "stream_usage": bool,
+    "key_header": str,
+    "key_prefix": str,
+    "model_path": str,
+    "query": str,
+    "check_path": str,
+    "sizes_apart": bool,
+}
+OPTIONS: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
+    {
+        "openai": _DIALECT,
+        COMPATIBLE_WIRE: _DIALECT,
+        "anthropic": {**_BODY, "drop_sampling": bool, "send_user": bool},
+        "gemini": _BODY,
+        "cohere": {**_BODY, "input_type": str},
+        "ollama": {**_BODY, "num_ctx": int},
+        "cloudflare": _BODY,
+        "bedrock": _BODY,
+        "stability": _BODY,
+        "replicate": {**_BODY, **_FIELDS, "input": dict},
+        "fal": {**_BODY, **_FIELDS},
+        "bfl": _BODY,
+        "pollinations": {**_BODY, "path": str},
+        "huggingface": _BODY,
+        "local": {},
+        "function": {},
+    }
+)
+"""What may stand under a provider's `options`, and of which type, by the name of its adapter; the
+adapters' modules say what each does."""
 
 _VARIABLE: Final = re.compile(r"\{([A-Z][A-Z0-9_]*)\}", re.ASCII)
 

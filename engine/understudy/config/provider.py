@@ -128,6 +128,7 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
         hold: How long to leave it alone after errors that waiting alone does not mend.
         health_check: Checks while nobody asks; off unless written.
         errors: Error code or HTTP status to error class, where ours is wrong for it.
+        options: How it differs from others of its wire format; each adapter has its own.
         reply: The text that a provider of kind local answers.
         function: The function behind a provider of kind function; only in code.
     """
@@ -165,6 +166,7 @@ class ProviderConfig(Section, frozen=True, kw_only=True):
     hold: HoldConfig = HoldConfig()
     health_check: HealthCheckConfig | None = None
     errors: dict[ErrorCode, ErrorClass] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     reply: Text | None = None
     function: Function | None = None
 

@@ -116,7 +116,7 @@ def _settle_success(
             idle_s=pace.idle_s,
         )
     wiring.providers[candidate.index].tell(settled, _RESULTS)
-    cost = 0 if permit.free else None if price is None else cost_micro_usd(price, usage)
+    cost = _cost(candidate, permit, usage)
     shortened = None
     if wiring.purse is not None:
         exact = not usage.estimated or (price is not None and not price.by_tokens)
@@ -211,7 +211,7 @@ def _cost(candidate: Candidate, permit: Permit, usage: Usage) -> int | None:
     if permit.free:
         return 0
     price = candidate.spec.price
-    return None if price is None else cost_micro_usd(price, usage)
+    return usage.told_micro_usd if price is None else cost_micro_usd(price, usage)
 
 
 def _left(flight: Flight) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import msgspec
@@ -9,7 +10,11 @@ import pytest
 
 from tests.engine.adapters.wire import COMPATIBLE, OPENAI, example, target
 from understudy.adapters.base import Target
-from understudy.config import KINDS, Config, parse, resolve_address
+from understudy.adapters.openai_replies import chat_usage
+from understudy.adapters.openai_requests import Dialect
+from understudy.adapters.registry import Registry
+from understudy.config import KINDS, Config, check, parse, resolve_address
+from understudy.config.kinds import OPTIONS
 from understudy.secret import Secret
 from understudy.transport.http import HttpRequest
 from understudy_actors.domain.errors import ConfigError
@@ -92,6 +97,60 @@ def test_hugging_face_is_asked_as_documented() -> None:
     assert request.url == f"https://{expected['host']}{expected['path']}"
     assert request.headers["authorization"] == expected["headers"]["authorization"]
     assert msgspec.json.decode(request.body) == expected["body"]
+
+
+def test_every_option_of_an_adapter_can_be_configured() -> None:
+    settable = {*OPTIONS["openai"], *OPTIONS["openai_compatible"]}
+    assert settable == {*Dialect.__struct_fields__, "body"}
+    assert {*OPTIONS} == {*Registry().names}
+    for name, types in OPTIONS.items():
+        if types and not name.startswith("openai"):
+            told = sys.modules[type(Registry().get(name).make({})).__module__].__doc__ or ""
+            assert all(f"`{option}`" in told for option in types), name
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"max_tokens_fields": "x"}, r"options\.max_tokens_fields` is no option of its kind"),
+        ({"send_user": "yes"}, r"options\.send_user` is \"yes\".*type bool"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_by_its_name(
+    options: dict[str, Any], problem: str
+) -> None:
+    config = parse({"providers": {"groq": {"models": ["m"], "options": options}}})
+    with pytest.raises(ConfigError, match=problem):
+        check(config, strategies=("priority", config.strategy))
+
+
+def test_together_wants_a_pictures_sides_apart() -> None:
+    asked = Request.image("a cube", size="512x256")
+    body = msgspec.json.decode(COMPATIBLE.build(asked, of("together")).body)
+    assert (body["width"], body["height"]) == (512, 256)
+    assert body["response_format"] == "base64"
+    assert "size" not in body
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({"cost": 0.0000123}, 13),
+        ({"cost": 0.000012}, 12),
+        ({"cost": 0}, 0),
+        ({"cost": 0.5, "is_byok": True}, None),
+        ({"cost": -1}, None),
+        ({"cost": 1e300}, None),
+        ({"cost": True}, None),
+        ({"cost": "0.5"}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_router_says_that_it_cost_is_kept(usage: Any, told: int | None) -> None:
+    counts = {"prompt_tokens": 1, "completion_tokens": 2, **usage}
+    found = chat_usage({"usage": counts})
+    assert found is not None
+    assert found.told_micro_usd == told
 
 
 @pytest.mark.parametrize("value", ["", " ", "x?y", "no address"])

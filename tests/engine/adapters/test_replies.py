@@ -63,7 +63,7 @@ def read(name: str, body: object, request: Request = CHAT, **headers: str) -> Re
                 Usage(12, 5),
             ),
         ),
-        ("openrouter.chat.response", Reply(HELLO, Usage(12, 5))),
+        ("openrouter.chat.response", Reply(HELLO, Usage(12, 5, told_micro_usd=14))),
         ("groq.chat.response", Reply(HELLO, Usage(12, 5))),
         ("xai.chat.response", Reply(HELLO, Usage(12, 35, 0, 30))),
         ("deepseek.chat.response", Reply(HELLO, Usage(12, 5, 0, 3))),

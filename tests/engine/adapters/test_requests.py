@@ -278,6 +278,15 @@ def test_anthropic_sampling_is_bounded_and_can_be_left_out() -> None:
     assert not {"temperature", "top_p"} & set(dropped)
 
 
+@pytest.mark.parametrize(("version", "sent_along"), [("2023-06-01", True), ("2026-10-21", False)])
+def test_anthropics_later_version_is_sent_no_sampling(version: str, sent_along: bool) -> None:
+    request = Request.chat("hi", temperature=0.5, top_p=0.9)
+    to = target("anthropic", headers={"Anthropic-Version": version})
+    built = ANTHROPIC.build(request, to)
+    assert built.headers["anthropic-version"] == version
+    assert ({"temperature", "top_p"} <= sent(built).keys()) == sent_along
+
+
 def test_anthropic_choices_schemas_and_addresses() -> None:
     def choice(name: str) -> object:
         request = Request.chat("hi", tools=(Tool("f"),), tool_choice=name)
