@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test live kills check contract gateway-load fmt bench bench-peers mutants rates clean
+.PHONY: demo test live kills agents check contract gateway-load fmt bench bench-peers mutants rates clean
 
 demo: $(STAMP)            ## play seven failure scenarios against real mock providers
 	$(BIN)/understudy demo
@@ -16,6 +16,9 @@ live: $(STAMP)            ## what is promised in seconds, in real time: six minu
 
 kills: $(STAMP)           ## kill a process 200 times under load in each durability, and compare the books
 	UNDERSTUDY_KILLS=200 $(BIN)/python -m pytest -q -s tests/live/test_kills.py
+
+agents: $(STAMP)          ## kill an agent at every event, 50 times for real, and run it for a week of virtual time
+	UNDERSTUDY_AGENTS=1 $(BIN)/python -m pytest -q -s tests/engine/agent tests/live/test_agents.py
 
 check: $(STAMP)           ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

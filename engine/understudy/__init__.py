@@ -21,6 +21,11 @@ from understudy.adapters.base import (
     Target,
     WireAdapter,
 )
+from understudy.agent.agent import LongRunningAgent
+from understudy.agent.errors import AgentLimit, TaskCompacted, TaskCrashed
+from understudy.agent.handle import Handle
+from understudy.agent.records import Checkpoint, TaskRecord
+from understudy.agent.status import AgentStatus
 from understudy.cache.shelf import CacheStats
 from understudy.choice import Choice, Fallback
 from understudy.config import Config, ProviderConfig
@@ -99,6 +104,9 @@ __all__ = [
     "Choice", "Fallback", "Explanation", "StatusReport", "ProviderHealth", "TestReport",
     "BudgetProjection", "BudgetStanding", "CacheStats", "RoutableModel", "Reloaded",
     "Costs", "ProviderCosts", "TopModel", "TopUser", "TopSpender", "DayUsage",
+    # tasks that outlive the process
+    "LongRunningAgent", "Handle", "AgentStatus", "Checkpoint", "TaskRecord",
+    "AgentLimit", "TaskCrashed", "TaskCompacted",
     # answers piece by piece
     "ChatStream", "Delta", "TextDelta", "ToolCallDelta", "UsageDelta",
     # what can go wrong

@@ -61,7 +61,7 @@ class Parts:
     `design`, `wiring` and `cache` are those of the configuration that whoever comes now is served
     under; `earlier` are the ones before it that requests under way were accepted under. `streams`
     are closed with the engine, and `tellers` are waited for before that. `remotes` are the traces
-    of callers, if anybody wants to know.
+    of callers, if anybody wants to know; `agents` were started on it.
     """
 
     design: Design
@@ -85,6 +85,7 @@ class Parts:
     rounds: Rounds = attrs.Factory(Rounds)
     earlier: dict[Edition, Design] = attrs.Factory(dict)
     streams: WeakSet[EventStream] = attrs.Factory(WeakSet)
+    agents: set[str] = attrs.Factory(set)
     tellers: tuple[Teller, ...] = ()
     remotes: Remotes | None = None
     otel: Otel | None = None

@@ -65,6 +65,7 @@ class Bank:
         self._clock = clock
         self._keeping = keeping
         self._ledger: Ref | None = None
+        self._held: dict[Scope, Limit] = {}
         self.purse: Purse | None = None
 
     def open(self, config: Config, limits: Sequence[Limit]) -> None:
@@ -73,6 +74,7 @@ class Bank:
         Raises:
             StoreFailed: What was spent before cannot be read.
         """
+        limits = [*limits, *self._held.values()]
         before, new = self.purse, self._needs_ledger(config, limits)
         self.purse = self._purse(config, limits, before) if limits else None
         lender = self.purse or before
@@ -90,6 +92,15 @@ class Bank:
             self.purse = self._purse(config, limits, None)
         if self.purse is not None and not new:
             self.purse.set(scope, limits)
+
+    def hold(self, config: Config, limit: Limit) -> None:
+        """Set the one budget of a scope, and hold to it whatever configuration comes.
+
+        Raises:
+            StoreFailed: What was spent before cannot be read.
+        """
+        self._held[limit.scope] = limit
+        self.set(config, limit.scope, (limit,))
 
     def _purse(self, config: Config, limits: Sequence[Limit], before: Purse | None) -> Purse:
         keeping, ledger = self._keeping, self._ledger

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from understudy.cli.agents import agent
 from understudy.cli.alerts import alerts
 from understudy.cli.budgets import budgets
 from understudy.cli.config import config
@@ -77,6 +78,7 @@ def build() -> typer.Typer:
     app.add_typer(top)
     app.command()(budgets)
     app.add_typer(keys)
+    app.add_typer(agent)
     app.add_typer(providers)
     app.add_typer(config)
     app.add_typer(imports)

@@ -1,4 +1,4 @@
-"""Budgets and limits of keys: scopes like any other of the ledger and of the limits' actor.
+"""Budgets and limits of keys and agents: scopes like any other of the ledger and the limits.
 
 A key that is made while the engine runs gets its scopes while it runs. The first that needs a
 ledger starts it: whoever has no budget pays for none.
@@ -36,9 +36,22 @@ class Scopes:
         Raises:
             StoreFailed: What was spent before cannot be read.
         """
-        scope, wiring = Scope("key", name), self.wiring
+        scope = Scope("key", name)
         self.bank.set(self.config, scope, spending_of(self.config, name, terms))
         self.doors.set(scope, rate_of(self.config, name, terms))
+        self._wire()
+
+    def spend(self, limit: Limit) -> None:
+        """From now on this is the budget of a scope that no configuration knows.
+
+        Raises:
+            StoreFailed: What was spent before cannot be read.
+        """
+        self.bank.hold(self.config, limit)
+        self._wire()
+
+    def _wire(self) -> None:
+        wiring = self.wiring
         wiring.purse, wiring.turnstile = self.bank.purse, self.doors.turnstile
         if wiring.durable is not None:
             wiring.durable.purse = wiring.purse

@@ -1,0 +1,1 @@
+"""Long-running agents: tasks that are done once, whatever becomes of the process."""
