@@ -243,6 +243,7 @@ class LongRunningAgent:
 
     @progress.setter
     def progress(self, value: float) -> None:
+        """Tell how far it is, from 0 to 1."""
         if not 0.0 <= value <= 1.0:
             raise InvalidRequest(f"progress: a number from 0 to 1, not {value!r}")
         self._open().note(progress=float(value))

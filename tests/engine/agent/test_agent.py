@@ -241,6 +241,8 @@ async def test_stopping_cuts_off_what_does_not_end() -> None:
         await agent.stop()
         with pytest.raises(ShuttingDown):
             await agent.execute_task("three", asks)
+        await trio.sleep(100)
+        assert agent._open().record.checkpoints[-1].why == "stop"
     assert sorted(told) == ["one", "two"]
     async with engine_on(disk) as engine, LongRunningAgent(engine, "a") as agent:
         assert {each.name: each.state for each in agent.tasks()} == {"one": "running"}
@@ -334,3 +336,14 @@ async def test_what_cannot_be_a_task_is_refused_and_nothing_is_done() -> None:
             with pytest.raises(InvalidRequest, match="cannot be kept"):
                 await agent.execute_task("one", lambda _handle: object())
             assert [each.state for each in agent.tasks()] == ["failed"]
+
+
+async def test_another_configuration_leaves_an_agents_budget_as_it_is() -> None:
+    async with engine_on() as engine, LongRunningAgent(engine, "a", max_cost_usd=0.02) as agent:
+        await agent.execute_task("one", asks)
+        provider = {"p": {"models": [{"name": "m", "price": PRICE}]}}
+        await engine.reload({**QUIET, "providers": provider, "strategy": "priority"})
+        await agent.execute_task("two", asks)
+        assert round(agent.status().cost_usd, 6) == 0.02
+        with pytest.raises(AgentLimit, match="cost"):
+            await agent.execute_task("three", asks)
