@@ -171,7 +171,7 @@ def assemble(
     )
     parts.wiring = wire(parts, made, flights, book)
     parts.scopes = Scopes(config, parts.wiring, bank, doors)
-    parts.keys = keys_of(config, ring, parts.scopes, ports, keeping)
+    parts.keys = keys_of(ring, parts.scopes, ports, keeping)
     return parts
 
 

@@ -58,6 +58,7 @@ class Engine(ByHand):
         self._nursery = nursery
         self._clock = parts.ports.clock
         self._trace = parts.trace
+        self.keys = parts.keys
         self._brought: set[str] = set()  # names of strategies that came by `set_strategy`
         self._equip()
 
@@ -70,7 +71,6 @@ class Engine(ByHand):
         strategies = {*parts.settings.strategies, *self._brought}
         self._controls = Controls(parts, operations, strategies)
         self._cache = parts.cache
-        self.keys = parts.keys
         self._desk = Desk(
             parts.wiring,
             parts.config,

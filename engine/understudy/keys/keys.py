@@ -90,7 +90,6 @@ class Keys:
         entropy: Random bytes that nobody can foresee.
         scope: Sets what a name may spend and ask for.
         kept: Waits until the store has it; None: there is no store.
-        taken: Names of the configuration.
     """
 
     ring: Ring
@@ -98,7 +97,6 @@ class Keys:
     entropy: Callable[[int], bytes]
     scope: Callable[[str, KeyTerms], None]
     kept: Callable[[], Awaitable[bool]] | None = None
-    taken: frozenset[str] = frozenset()
 
     def every(self) -> tuple[KeyView, ...]:
         """Every key, in the order in which they were made."""
@@ -127,9 +125,7 @@ class Keys:
         """
         self._writable()
         secret, hashed = issue(self.entropy, self.ring.hashing)
-        record = new_record(
-            self.ring, name or hashed.id, terms, self.wall(), expires_at, self.taken
-        )
+        record = new_record(self.ring, name or hashed.id, terms, self.wall(), expires_at)
         record = replace(record, hashes=(hashed,))
         before = self.ring.records.get(record.name)
         self.scope(record.name, terms)
@@ -195,12 +191,13 @@ class Keys:
 
     def _own(self, name: str) -> KeyRecord:
         self._writable()
-        if name in self.taken:
+        record = self._known(name)
+        if record.configured:
             raise InvalidRequest(
                 f"the key {name} stands in the configuration, as `gateway.keys.{name}`: change it "
                 "there"
             )
-        return self._known(name)
+        return record
 
     def _writable(self) -> None:
         if self.kept is None:
@@ -223,7 +220,6 @@ def new_record(
     terms: KeyTerms,
     wall: float,
     expires_at: float | None,
-    taken: frozenset[str] = frozenset(),
 ) -> KeyRecord:
     """The record of a new key, still without a hash.
 
@@ -231,7 +227,7 @@ def new_record(
         InvalidRequest: The name is taken, or it would have expired already, or there are too many.
     """
     known = ring.records.get(name)
-    if name in taken or (known is not None and not known.over(wall)):
+    if known is not None and (known.configured or not known.over(wall)):
         raise InvalidRequest(
             f"there is a key {name!r} already: choose another name, or `understudy keys rotate` it"
         )

@@ -64,7 +64,6 @@ def writing(
         saved = database.load(wall())
         number = saved.number
         keys.ring = ring = Ring([*stored(saved), *configured(config)])
-        keys.taken = frozenset(config.gateway.keys)
 
         async def kept() -> bool:
             nonlocal number

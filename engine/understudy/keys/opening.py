@@ -59,23 +59,20 @@ def check_names(config: Config, ring: Ring, wall: float) -> None:
 
 def follow(keys: Keys, config: Config) -> None:
     """Have the keys of another configuration from now on, beside those that were made."""
-    for name in keys.taken.difference(config.gateway.keys):
-        keys.ring.drop(name)
+    for record in [*keys.ring.records.values()]:
+        if record.configured and record.name not in config.gateway.keys:
+            keys.ring.drop(record.name)
     for record in configured(config):
         keys.ring.add(record)
-    keys.taken = frozenset(config.gateway.keys)
 
 
-def keys_of(
-    config: Config, ring: Ring, scopes: Scopes, ports: Ports, keeping: Keeping | None
-) -> Keys:
+def keys_of(ring: Ring, scopes: Scopes, ports: Ports, keeping: Keeping | None) -> Keys:
     """What manages them."""
     keys = Keys(
         ring,
         ports.clock.wall,
         ports.entropy,
         scopes.set,
-        taken=frozenset(config.gateway.keys),
     )
     if keeping is not None:
         ring.stir = keeping.desk.stirred

@@ -13,8 +13,8 @@ import httpx
 import openai
 import pytest
 
-from tests.engine.gateway.service import Service, on_loop, oracle, serving
-from tests.engine.gateway.test_key_terms import ANTHROPIC, MESSAGES, PRICED
+from tests.engine.gateway.service import QUIET, Service, on_loop, oracle, serving
+from tests.engine.gateway.test_key_terms import ANTHROPIC, HASHED, KEY, MESSAGES, PRICED
 from tests.engine.gateway.test_service import CHAT, HELLO
 from understudy.config.reading import parse
 from understudy.gateway.guard import guard_of
@@ -165,6 +165,34 @@ def test_terms_hold_as_soon_as_they_are_answered(tmp_path: Path) -> None:
                 assert (other.status_code, other.json()["error"]["type"]) == (
                     403, "permission_error"
                 )  # fmt: skip
+
+    run()
+
+
+def test_a_name_of_another_configuration_is_the_configuration_s(tmp_path: Path) -> None:
+    """The engine is given one more key by a reload: nobody takes its name, or changes it, here."""
+
+    @on_loop
+    async def run() -> None:
+        async with desk(tmp_path) as (service, ops):
+            assert (await ops.post(ALL, json={"name": "ann"})).status_code == 201
+            own = {"key_hash": str(HASHED)}
+            providers = {"oracle": {"operations": ["chat"], "priority": 50}}
+            config = {
+                **QUIET, "strategy": "priority", "providers": providers,
+                "store": {"path": str(tmp_path / "understudy.db")},
+                "gateway": {"admin_key": "env:OPS", "keys": {"bob": own}},
+            }  # fmt: skip
+            await service.engine.reload(config)
+            assert await status(service, KEY) == 200
+            assert (await ops.delete(f"{ALL}/bob")).status_code == 400
+            assert (await ops.post(ALL, json={"name": "bob"})).status_code == 400
+            config["gateway"] = {"admin_key": "env:OPS"}
+            await service.engine.reload(config)
+            assert await status(service, KEY) == 401
+            assert (await ops.post(ALL, json={"name": "bob"})).status_code == 201
+            states = [e["name"] for e in (await ops.get(ALL)).json()["keys"]]
+            assert states == ["ann", "bob"]
 
     run()
 

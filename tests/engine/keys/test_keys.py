@@ -322,8 +322,8 @@ FAULTS: Final[list[tuple[Mutant, Callable[[], Any]]]] = [
         ),
         (
             "a living name is given away",
-            "and not known.over(wall))",
-            "and False)",
+            "or not known.over(wall))",
+            "or False)",
             test_without_a_store_and_without_a_name_it_is_said_what_to_do,
         ),
     )
