@@ -113,7 +113,7 @@ def test_the_command_writes_a_file_that_checks(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("{}", "it is empty"),
-        ("model_list: [{model_name: a, litellm_params: {model: bedrock/x}}]", "no adapter"),
+        ("model_list: [{model_name: a, litellm_params: {model: sagemaker/x}}]", "no adapter"),
         ("model_list: [7]", "needs `model_name`"),
     ],
 )
