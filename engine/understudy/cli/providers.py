@@ -46,6 +46,27 @@ def list_providers(config: ConfigFile = None, as_json: AsJson = False) -> None:
     console().print(shown)
 
 
+@providers.command("kinds")
+def list_kinds(as_json: AsJson = False) -> None:
+    """Show every kind of provider that comes along, configured or not. Calls nobody."""
+    rows = kinds(environment())
+    if as_json:
+        emit(rows)
+        return
+    shown = table("kind", "operations", "usual model", "its price", "address", "variables")
+    for row in rows:
+        variables = (f"{name} ({'set' if is_set else '-'})" for name, is_set in row["variables"])
+        shown.add_row(
+            row["kind"],
+            ", ".join(row["operations"]),
+            row["model"] or "-",
+            row["price"] or "unknown",
+            row["address"] or "-",
+            ", ".join(variables) or "-",
+        )
+    console().print(shown)
+
+
 @providers.command("test")
 def try_providers(
     name: Annotated[
@@ -129,6 +150,35 @@ def listed(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
+def kinds(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One entry for each kind; of its variables only whether they are set.
+
+    `operations` are those of its adapter; `price` is that of the usual model, as of `price_as_of`.
+    """
+    from understudy.adapters.registry import Registry
+    from understudy.config import KINDS
+    from understudy.config.kinds import address_variables
+    from understudy.prices import bundled_table, lookup
+
+    found, registry = [], Registry()
+    for kind in KINDS.values():
+        model = kind.models[0] if kind.models else None
+        price = kind.price or (lookup(kind.prices or kind.name, model) if model else None)
+        own = (kind.key_variable, *address_variables(kind.base_url))
+        entry = {
+            "kind": kind.name,
+            "operations": list(kind.operations or registry.get(kind.adapter).operations),
+            "model": model,
+            "price": None if price is None else _words(price),
+            "price_as_of": bundled_table().as_of if price and kind.price is None else None,
+            "address": kind.base_url,
+            "variables": [(name, bool(environ.get(name, "").strip())) for name in own if name],
+            "capabilities": list(kind.capabilities),
+        }
+        found.append(entry)
+    return found
+
+
 def key_state(name: str, config: Config, environ: Mapping[str, str]) -> str:
     """Where a provider's key is, and whether it is there: never the key."""
     from understudy.config import key_source, resolve_key
@@ -144,10 +194,13 @@ def key_state(name: str, config: Config, environ: Mapping[str, str]) -> str:
 
 
 def _price(spec: EndpointSpec) -> str | None:
-    price = spec.price
-    if price is None:
-        return None
+    return None if spec.price is None else _words(spec.price)
+
+
+def _words(price: Price) -> str:
     if price == Price():
         return "free"
     call = f" + ${price.request_usd:g} a call" if price.request_usd else ""
+    if price.image_usd and not price.by_tokens:
+        return f"${price.image_usd:g} a picture{call}"
     return f"${price.input_per_mtok:g} in, ${price.output_per_mtok:g} out per 1M{call}"
