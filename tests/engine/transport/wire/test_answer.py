@@ -103,6 +103,10 @@ def check_wrong(module: ModuleType) -> None:
 
 def check_followed(module: ModuleType) -> None:
     """Whatever follows an answer changes nothing of it, and condemns its connection."""
+    answer = module.Answer()
+    answer.begin("POST")
+    answer.feed(SHORT + OK)
+    assert (answer.done, answer.reusable, answer.take()) == (True, False, b"ab")
 
     @settings(max_examples=40)
     @given(drawn().filter(lambda r: not r.by_close), st.binary(min_size=1) | drawn(), PLACES)
