@@ -40,8 +40,8 @@ DISPATCH: Final = (
         ),
         (
             "a provider's own retry rule is ignored",
-            "message.candidate.spec.provider, self._settings.default_retry",
-            '"", self._settings.default_retry',
+            "message.candidate.spec.provider, settings.default_retry",
+            '"", settings.default_retry',
         ),
         ("it never fails over", "if elsewhere and flight.fallback:", "if False:"),
         (
@@ -88,7 +88,7 @@ DISPATCH: Final = (
         _QUEUE,
         (
             "one slot wakes everybody",
-            "                del free[candidate.index]",
+            "                del free[candidate.seat]",
             "                pass",
         ),
     ),

@@ -456,7 +456,7 @@ MUTANTS: Final = [
             "name = self._usual[operation] =",
             "name = self._usual[operation] = self._usual['chat'] =",
         ),
-        ("nobody has fallbacks", "if key[1] is not None else ()", "if False else ()"),
+        ("nobody has fallbacks", "self._settings.fallbacks.get(model, ())", "()"),
         ("the guard is forgotten", "if tried and guard is not None and", "if False and"),
         ("asked again", "if each in tried:", "if False:"),
         ("the last to open is waited for", "if until < (math.inf", "if until > (0.0"),
