@@ -40,7 +40,7 @@ class Kept(Struct, frozen=True, array_like=True):
 
     provider: str
     model: str
-    tokens: tuple[int, int, int, int, bool, int, int, int]
+    tokens: tuple[int, int, int, int, bool, int, int, int, int | None]
 
     @property
     def usage(self) -> Usage:
