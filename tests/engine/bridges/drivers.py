@@ -19,7 +19,7 @@ from understudy.bridges.blocking_streams import BlockingStream
 
 T = TypeVar("T")
 Scenario = Callable[["Driver"], Coroutine[Any, Any, None]]
-WAITING: Final = ("route", "with_fallback", "test_provider", "check")
+WAITING: Final = ("route", "with_fallback", "test_provider", "check", "reload", "drain")
 """Verbs that are awaited."""
 PATIENCE_S = 60.0
 

@@ -132,7 +132,14 @@ def test_every_verb_that_waits_has_its_twin() -> None:
         own = inspect.getmembers(kind, inspect.iscoroutinefunction)
         return {name for name, _ in own if not name.startswith("_")}
 
-    assert waiting(Engine) == {"route", "with_fallback", "test_provider", "check"}
+    assert waiting(Engine) == {
+        "route",
+        "with_fallback",
+        "test_provider",
+        "check",
+        "reload",
+        "drain",
+    }
     for name in (*waiting(Engine), "stream", "events"):
         assert name in vars(AsyncioEngine), f"{name} would run outside of trio"
 
