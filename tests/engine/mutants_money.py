@@ -101,15 +101,15 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "payers",
         "a request's tags pay together once",
-        "                found += [Scope(kind, each) for each in words]",
-        "                found += [Scope(kind, each) for each in words][:1]",
+        "                found += [Scope(kind, each) for each in _words(request)]",
+        "                found += [Scope(kind, each) for each in _words(request)][:1]",
         scopes.test_each_tag_of_a_request_pays,
     ),
     (
         "payers",
         "a tag pays as often as it is written",
-        "words = dict.fromkeys((*request.tags, *request.labels))",
-        "words = (*request.tags, *request.labels, *request.labels)",
+        "dict.fromkeys((*request.tags, *request.labels))",
+        "(*request.tags, *request.labels, *request.labels)",
         _paying_once,
     ),
     (
@@ -228,8 +228,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "settlement",
         "free calls are charged",
-        "cost = 0 if permit.free else None if price is None else",
-        "cost = None if price is None else",
+        "    if permit.free:\n        return 0\n",
+        "",
         modes.test_a_crowd_gets_as_many_free_calls_as_there_are_and_pays_for_the_others,
     ),
     (

@@ -47,7 +47,7 @@ SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "failure": ("understudy.routing.attempt:typed", "understudy.routing.attempt:no_reply"),
     "collapse": ("understudy.engine:Collapser",),
     "hedging": ("understudy.routing.loop:hedged",),
-    "understudy_actors.dispatcher.actor": ("understudy.assembly:Dispatcher",),
+    "understudy_actors.dispatcher.actor": ("understudy.posts:Dispatcher",),
     "understudy.inspection": ("understudy.engine:check_all",),
     "loop": ("understudy.routing.desk:serve",),
     **mutants_money.SEAMS,
@@ -278,9 +278,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "desk",
         "only successes have an outcome",
-        "            self.end(flight, status, result, retry_at)\n",
-        "            if result is not None:\n"
-        "                self.end(flight, status, result, retry_at)\n",
+        "            if status is not None:\n",
+        "            if status is not None and result is not None:\n",
         _passing_refusals_on,
     ),
     (
@@ -581,8 +580,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     (
         "settlement",
         "tenants are not told apart",
-        "usage, request.user, request.tenant, wall, idle_s)",
-        "usage, request.user, None, wall, idle_s)",
+        "user, tenant = request.user, request.tenant",
+        "user, tenant = request.user, None",
         accounts_.test_users_are_told_apart_by_tenant_and_the_dearest_comes_first,
     ),
     (

@@ -12,9 +12,8 @@ from understudy_actors.ledger.account import Scope
 def spenders(request: Request) -> tuple[tuple[str, str], ...]:
     """Whose account an attempt counts in beside its user's: its key's, team's, and tags'."""
     named = (("key", request.key), ("team", request.team))
-    words = dict.fromkeys((*request.tags, *request.labels))
     own = [(kind, name) for kind, name in named if name is not None]
-    return (*own, *(("tag", each) for each in words))
+    return (*own, *(("tag", each) for each in _words(request)))
 
 
 def payers(
@@ -35,10 +34,14 @@ def payers(
                 found.append(Scope(kind, provider))
             case "route":
                 found.append(Scope(kind, request.model or request.operation))
-            case "tag":  # each word pays, and none of them twice
-                words = dict.fromkeys((*request.tags, *request.labels))
-                found += [Scope(kind, each) for each in words]
+            case "tag":
+                found += [Scope(kind, each) for each in _words(request)]
             case _:
                 name = getattr(request, kind)
                 found += () if name is None else (Scope(kind, name),)
     return tuple(found)
+
+
+def _words(request: Request) -> Iterable[str]:
+    """Its tags and labels: each word pays, and none of them twice."""
+    return dict.fromkeys((*request.tags, *request.labels))
