@@ -202,7 +202,9 @@ async def test_two_loops_in_two_threads_have_an_engine_each() -> None:
 
 
 PROGRAM = """
-    import asyncio, sys
+    import asyncio, signal, sys
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have switched it off
     from understudy import Request
     from understudy.bridges import AsyncioEngine
 
