@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: demo test live kills agents check contract gateway-load fmt bench bench-peers mutants rates clean
 
@@ -9,7 +10,7 @@ demo: $(STAMP)            ## play seven failure scenarios against real mock prov
 	$(BIN)/understudy demo
 
 test: check               ## lint, types, directions, then every test
-	$(BIN)/python -m pytest -q -n auto --dist worksteal
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 live: $(STAMP)            ## what is promised in seconds, in real time: six minutes
 	$(BIN)/python -m pytest -q -m slow_live

@@ -74,7 +74,7 @@ def test_the_table_says_who_can() -> None:
     able = {name for name, kind in KINDS.items() if "prefill" in kind.capabilities}
     assert able == {name for name, kind in KINDS.items() if ("prefix_flag", True) in kind.dialect}
     assert able == {"mistral", "deepseek"}
-    known = {*Dialect.__struct_fields__, "minute_units"}
+    known = {*Dialect.__struct_fields__, "minute_units", "path"}  # the last is of pictures
     assert {name for kind in KINDS.values() for name, _ in kind.dialect} <= known
     config = parse({"providers": {"mistral": {"models": ["m"]}, "groq": {"models": ["g"]}}})
     assert [each.capabilities for each in endpoints(config)] == [("prefill",), ()]

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of what a fault leaves behi
 
 PATIENCE_S: Final = 60.0
 """What the real thing may take on a busy machine."""
-WAIT_S: Final = 4.0
+WAIT_S: Final = 2.5
 """Who is not back by then waits for ever, or is too slow for this machine: noticed either way."""
 SEAMS: Final[dict[str, tuple[str, ...]]] = {
     "call": ("call:Call.*",),

@@ -330,8 +330,8 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
         "stream",
         "configured content comes after a part of an answer",
         "            if self._delivered:\n"
-        "                raise self._broken(error) from error\n            stand_in",
-        "            stand_in",
+        "                raise self._broken(error) from error\n            if (elsewhere",
+        "            if (elsewhere",
         streams.test_configured_content_is_delivered_when_nobody_has_begun,
     ),
     (

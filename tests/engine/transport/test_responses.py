@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import trio
 
 from tests.engine.transport.kit import KEY, Connected, Real, closed_by_now, fail, post, until
-from tests.engine.transport.server import Server, running_server
+from tests.engine.transport.server import Server
 from understudy.transport.http import HttpRequest, HttpResponse, Transport, TransportFailed
 
 pytestmark = pytest.mark.wall_clock
@@ -64,10 +65,11 @@ async def test_a_broken_response_is_a_failure_after_sending_and_is_not_repeated(
 
 
 async def test_a_refused_connection_is_a_failure_before_sending(connected: Connected) -> None:
-    async with running_server() as server:
-        gone = server.url("/ok")
-    async with connected() as (_, transport):
-        failed = await fail(transport, post(gone))
+    with socket.socket() as taken:  # bound, so that nobody else listens there
+        taken.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{taken.getsockname()[1]}/ok"
+        async with connected() as (_, transport):
+            failed = await fail(transport, post(gone))
         assert not failed.sent
         assert str(failed) == "no connection could be made"
 

@@ -51,7 +51,8 @@ FAULTS: Final = [
     ("A2", "keeping", "in sorted(rows, key=lambda row: row.key):", "in rows[:1]:"),
     ("A2", "keeping", "found.append(Addend(USAGE, key, row.take()))",
      "found.append(Addend(USAGE, key, row.numbers()))"),
-    ("A2", "keeping", "taken=kept.numbers,", "taken=(0,) * len(NUMBERS),"),
+    ("A2", "keeping", "times=times,\n        owed=False,\n        taken=kept.numbers,",
+     "times=times,\n        owed=False,\n        taken=(0,) * len(NUMBERS),"),
 ]  # fmt: skip
 
 

@@ -300,7 +300,7 @@ PLANTED: Final[dict[Callable[[], None], tuple[Mutant, str]]] = {
         Mutant(
             "a silent one gets all the time",
             "understudy.routing.loop",
-            "return min(limit_s, max(share_s, usual_s, MIN_USEFUL_S))",
+            "return allowed_s if allowed_s < limit_s else limit_s",
             "return limit_s",
         ),
         "understudy.routing.loop._attempt_timeout_s",
