@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import os
@@ -51,7 +52,13 @@ def interrupts() -> Iterator[None]:
 
 
 def in_background(function: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=function)
+    """A thread that tells by what it leaves: where a fault is planted it may fail long after."""
+
+    def run() -> None:
+        with contextlib.suppress(BaseException):
+            function()
+
+    thread = threading.Thread(target=run)
     thread.start()
     return thread
 
