@@ -21,6 +21,8 @@ import trio
 from understudy import ChatOutput, Handle, LongRunningAgent, Reply, Request, Usage, open_engine
 
 PRICE = {"input": 0.0, "output": 10.0}
+MOMENT_MAX_S = 0.3
+"""A process is killed within that time: some while they start, most under way."""
 
 
 async def work(folder: Path, tasks: int, seed: int) -> None:
@@ -102,7 +104,7 @@ def main(folder: Path, tasks: int, kills: int, seed: int) -> str:
     dice = random.Random(seed)
     killed, settled = 0, dict[str, int]()
     for number in range(kills):
-        if start(folder, tasks, seed + number, dice.uniform(0.02, 0.6)):
+        if start(folder, tasks, seed + number, dice.uniform(0.02, MOMENT_MAX_S)):
             break
         killed += 1
         never_again(folder, settled)

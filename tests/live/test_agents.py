@@ -14,7 +14,7 @@ WHOLE = os.environ.get("UNDERSTUDY_AGENTS") == "1"
 
 @pytest.mark.wall_clock
 def test_an_agent_that_is_killed_again_and_again_does_everything_once(tmp_path: Path) -> None:
-    tasks, kills = (200, 50) if WHOLE else (40, 3)
+    tasks, kills = (200, 50) if WHOLE else (100, 3)
     run = subprocess.run(
         [sys.executable, "-m", "tests.live.agents", str(tmp_path), str(tasks), str(kills), "1"],
         capture_output=True,
