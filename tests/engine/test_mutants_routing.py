@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
 import pytest
-import trio
-import trio.testing
 
 from tests.engine import (
     mutants_money,
@@ -32,6 +30,7 @@ from tests.engine import (
 from tests.engine.mutants_caching import FAULTS as CACHING, SEAMS as CACHE_SEAMS
 from tests.engine.streaming import test_hedged_streams as hedged_streams
 from tests.support.mutants import Mutant
+from tests.support.noticing import noticed
 from understudy import BadRequest, ErrorClass, Message, Request
 
 Test: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -602,28 +601,16 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
 ]
 
 
-def _noticed(test: Test) -> bool:
-    async def main() -> None:
-        with trio.fail_after(1e6):  # whoever waits for ever has noticed as well
-            await test()
-
-    try:
-        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-    except (Exception, BaseExceptionGroup, pytest.fail.Exception):
-        return True
-    return False
-
-
 @pytest.mark.parametrize(
     ("module", "fault", "old", "new", "test"), FAULTS, ids=[each[1] for each in FAULTS]
 )
 def test_a_planted_fault_is_noticed(
     module: str, fault: str, old: str, new: str, test: Test, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not _noticed(test), "the test fails without any fault"
+    assert not noticed(test), "the test fails without any fault"
     full = module if "." in module else f"understudy.routing.{module}"
     faulty = Mutant(fault.replace("'", ""), full, old, new).plant()
     for seam in SEAMS[module]:
         caller, name = seam.split(":")
         monkeypatch.setattr(importlib.import_module(caller), name, getattr(faulty, name))
-    assert _noticed(test), "nothing was noticed"
+    assert noticed(test), "nothing was noticed"

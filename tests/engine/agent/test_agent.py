@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -29,6 +30,7 @@ from understudy import (
     Usage,
     open_engine,
 )
+from understudy.agent.records import SCHEMA, AgentRecord
 
 PRICE = {"input": 0.0, "output": 10.0}
 CENT = 1_000  # tokens of an answer that costs one cent
@@ -343,7 +345,35 @@ async def test_another_configuration_leaves_an_agents_budget_as_it_is() -> None:
         await agent.execute_task("one", asks)
         provider = {"p": {"models": [{"name": "m", "price": PRICE}]}}
         await engine.reload({**QUIET, "providers": provider, "strategy": "priority"})
+        assert [each.name for each in engine.budgets()] == ["agent:a"]
         await agent.execute_task("two", asks)
         assert round(agent.status().cost_usd, 6) == 0.02
         with pytest.raises(AgentLimit, match="cost"):
             await agent.execute_task("three", asks)
+
+
+async def test_a_task_says_how_hard_and_how_long_its_requests_are() -> None:
+    seen: list[Request] = []
+
+    def provider(request: Request) -> Reply:
+        seen.append(request)
+        return Reply(ChatOutput("yes"), Usage(0, CENT))
+
+    async def own(handle: Handle) -> None:
+        await handle.route(Request.chat("hi", complexity="complex", output_tokens=7))
+
+    async with engine_on(function=provider) as engine, LongRunningAgent(engine, "a") as agent:
+        await agent.execute_task("one", asks, complexity="simple", estimated_tokens=50)
+        await agent.execute_task("two", own, complexity="simple", estimated_tokens=50)
+    assert [(each.complexity, each.output_tokens) for each in seen] == [
+        ("simple", 50),
+        ("complex", 7),
+    ]
+
+
+async def test_what_a_newer_version_wrote_is_refused() -> None:
+    disk = Disk()
+    disk.states["agent/a"] = msgspec.msgpack.encode(AgentRecord(name="a", schema=SCHEMA + 1))
+    async with engine_on(disk) as engine:
+        with pytest.raises(StoreFailed, match="newer understudy"):
+            await LongRunningAgent(engine, "a").start()

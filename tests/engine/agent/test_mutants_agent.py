@@ -7,11 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
 import pytest
-import trio
-import trio.testing
 
 from tests.engine.agent import test_agent as agents, test_crashes as crashes
 from tests.support.mutants import Mutant
+from tests.support.noticing import noticed
 
 Test: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 SEAMS: Final[dict[str, tuple[str, ...]]] = {
@@ -131,6 +130,20 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
     ),
     (
         "handle",
+        "a task does not say how hard it is",
+        "complexity=request.complexity or self._complexity,",
+        "complexity=request.complexity,",
+        agents.test_a_task_says_how_hard_and_how_long_its_requests_are,
+    ),
+    (
+        "handle",
+        "a task does not say how long its answers are",
+        "output_tokens=request.output_tokens or self._tokens,",
+        "output_tokens=request.output_tokens,",
+        agents.test_a_task_says_how_hard_and_how_long_its_requests_are,
+    ),
+    (
+        "handle",
         "who answered is forgotten",
         "        self.provider = provider\n",
         "",
@@ -188,27 +201,15 @@ FAULTS: Final[list[tuple[str, str, str, str, Test]]] = [
 ]
 
 
-def _noticed(test: Test) -> bool:
-    async def main() -> None:
-        with trio.fail_after(1e6):  # whoever waits for ever has noticed as well
-            await test()
-
-    try:
-        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-    except (Exception, BaseExceptionGroup, pytest.fail.Exception):
-        return True
-    return False
-
-
 @pytest.mark.parametrize(
     ("module", "fault", "old", "new", "test"), FAULTS, ids=[each[1] for each in FAULTS]
 )
 def test_a_planted_fault_is_noticed(
     module: str, fault: str, old: str, new: str, test: Test, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not _noticed(test), "the test fails without any fault"
+    assert not noticed(test), "the test fails without any fault"
     faulty = Mutant(fault, f"understudy.agent.{module}", old, new).plant()
     for seam in SEAMS[module]:
         caller, name = seam.split(":")
         monkeypatch.setattr(importlib.import_module(caller), name, getattr(faulty, name))
-    assert _noticed(test), "nothing was noticed"
+    assert noticed(test), "nothing was noticed"
